@@ -1,0 +1,115 @@
+"""The native core. Each section mirrors one file of ``rust/py/src``.
+
+Refusals are exceptions of :mod:`mcsec.errors`: ``InvalidValue`` for octets that are no valid value (wrong size, not on
+the curve, out of range), ``CheckFailed`` for a failed cryptographic check, and those named with a method. Nothing
+returns a boolean to say that a check passed.
+"""
+
+from collections.abc import Sequence
+from typing import final
+
+# --- secret.rs
+
+@final
+class Secret:
+    """Octets that must not be seen: redacted ``repr``, unpicklable, compared in constant time, wiped when collected."""
+
+    def __init__(self, octets: bytes, /) -> None: ...
+    @staticmethod
+    def random(length: int, /) -> Secret: ...
+    def reveal(self) -> bytes:
+        """A copy of the octets, for the wire or for storage under wrap. The copy is not wiped."""
+
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+# --- sakke.rs (RFC 6508, parameter set 1 of RFC 6509; TS 33.180 F.2)
+
+@final
+class SakkePublicKey:
+    """A KMS's public key Z. Builds its tables once; share one object per KMS."""
+
+    def __init__(self, z: bytes, /, *, table_bits: int = ...) -> None:
+        """:param z: 257 octets ``04||x||y``. :param table_bits: window width of the fixed-base tables."""
+
+    def octets(self) -> bytes: ...
+    def encapsulate(self, identity: bytes, ssv: Secret, /) -> bytes:
+        """SED (273 octets: R, then H) that gives ``ssv`` (16 octets) to the owner of ``identity``."""
+
+    def encapsulate_many(self, identities: Sequence[bytes], ssv: Secret, /, *, threads: int = ...) -> list[bytes]:
+        """The same for many recipients, on ``threads`` cores (0: all); results in order. Releases the interpreter."""
+
+    def validate_rsk(self, identity: bytes, rsk: Secret, /) -> None: ...
+
+@final
+class SakkeMasterSecret:
+    """A KMS's master secret z."""
+
+    def __init__(self, z: Secret, /) -> None:
+        """:param z: big-endian integer of at most 128 octets, in [1, q - 1]."""
+
+    @staticmethod
+    def generate() -> SakkeMasterSecret: ...
+    def export(self) -> Secret:
+        """z as 128 octets, for storage under wrap."""
+
+    def public_octets(self) -> bytes:
+        """Z, 257 octets."""
+
+    def extract(self, identity: bytes, /) -> Secret:
+        """RSK of ``identity``, 257 octets."""
+
+@final
+class SakkeReceiver:
+    """An identity's RSK, validated, with the pairing's line functions precomputed."""
+
+    def __init__(self, public: SakkePublicKey, identity: bytes, rsk: Secret, /) -> None: ...
+    def decapsulate(self, sed: bytes, /, *, trimmed_g: bool = False) -> Secret:
+        """SSV from a SED of 273 octets; ``CheckFailed`` when the R check fails.
+
+        ``trimmed_g`` allows a second try for senders that hash g^r without leading zero octets.
+        """
+
+# --- eccsi.rs (RFC 6507 on P-256 with SHA-256)
+
+@final
+class EccsiPublicKey:
+    """A KMS's public authentication key KPAK (65 octets)."""
+
+    def __init__(self, kpak: bytes, /) -> None: ...
+    def octets(self) -> bytes: ...
+    def verify(self, identity: bytes, message: bytes, signature: bytes, /) -> None: ...
+    def validate_ssk(self, identity: bytes, ssk: Secret, pvt: bytes, /) -> None: ...
+
+@final
+class EccsiMasterSecret:
+    """A KMS's master secret KSAK."""
+
+    def __init__(self, ksak: Secret, /) -> None:
+        """:param ksak: 32 octets, in [1, q - 1]."""
+
+    @staticmethod
+    def generate() -> EccsiMasterSecret: ...
+    def export(self) -> Secret: ...
+    def public_octets(self) -> bytes: ...
+    def extract(self, identity: bytes, /) -> tuple[Secret, bytes]:
+        """A fresh (SSK, PVT) of ``identity``: 32 and 65 octets."""
+
+@final
+class EccsiSigner:
+    """An identity's SSK and PVT, validated."""
+
+    def __init__(self, public: EccsiPublicKey, identity: bytes, ssk: Secret, pvt: bytes, /) -> None: ...
+    def sign(self, message: bytes, /) -> bytes:
+        """Signature of 129 octets: r, s, PVT."""
+
+# --- kdf.rs
+
+def mikey_prf(inkey: Secret, label: bytes, length: int, /) -> Secret:
+    """RFC 3830 4.1.2 with HMAC-SHA-256 (RFC 6043 6.1)."""
+
+def kdf(key: Secret, fc: int, parameters: Sequence[bytes], /) -> Secret:
+    """KDF of TS 33.220 B.2: 32 octets of HMAC-SHA-256(key, FC || P0 || L0 || ...)."""
+
+# --- srtp.rs (RFC 3711, RFC 7714)
+# Owned by the SRTP work: SrtcpSender, SrtcpReceiver, SrtpSender, SrtpReceiver.
