@@ -8,7 +8,7 @@ use pyo3::types::PyBytes;
 use crate::errors::to_py;
 
 /// Octets that must not be seen: redacted, unpicklable, compared in constant time, wiped when collected.
-#[pyclass(name = "Secret", frozen, eq, module = "mcsec._core", skip_from_py_object)]
+#[pyclass(name = "Secret", frozen, eq, module = "mcsec._core")]
 #[derive(Clone, PartialEq)]
 pub(crate) struct PySecret(pub(crate) Secret);
 

@@ -1,0 +1,1 @@
+"""The commands. No decisions here: each command calls a room above and prints what it answers."""
