@@ -24,7 +24,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Size(what, want, got) => write!(f, "{what}: {got} octets where {want} are needed"),
+            Self::Size(what, want, got) => {
+                write!(f, "{what}: {got} octets where {want} are needed")
+            }
             Self::Invalid(what) => write!(f, "{what}: not a valid value"),
             Self::Check(what) => write!(f, "{what}: check failed"),
             Self::Replay => f.write_str("replayed or too old packet index"),

@@ -37,7 +37,9 @@ impl PySecret {
     }
 
     fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
-        Err(PyTypeError::new_err("a Secret is never pickled or copied out"))
+        Err(PyTypeError::new_err(
+            "a Secret is never pickled or copied out",
+        ))
     }
 }
 

@@ -1,0 +1,1 @@
+//! ECCSI (RFC 6507) on P-256 with SHA-256.

@@ -1,0 +1,8 @@
+//! Bindings of `mcsec_core::kdf`.
+
+use pyo3::prelude::*;
+
+/// Adds this topic to the module.
+pub(crate) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}
