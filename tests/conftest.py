@@ -1,0 +1,25 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _peer_programs(request: pytest.FixtureRequest) -> None:
+    """A test marked ``peer("tshark")`` is skipped where the program is missing, and fails there in CI."""
+    for mark in request.node.iter_markers("peer"):
+        for program in mark.args:
+            if shutil.which(program) is None:
+                message = f"{program} is not installed: run `make peers`"
+                if os.environ.get("CI"):
+                    pytest.fail(message)
+                pytest.skip(message)
