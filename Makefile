@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup demo test test-slow check format fuzz bench peers clean
+.PHONY: help setup demo demo-json test test-slow check format fuzz bench peers clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,9 @@ setup: $(BIN)/.native ## install everything; leaves the CLI at .venv/bin/mcsec
 
 demo: setup ## run the main job: two domains, one protected broadcast, an adversary
 	mcsec demo
+
+demo-json: setup ## the same once more, its claims asserted by a program that reads --json
+	mcsec demo --json | python scripts/assert-claims
 
 test: setup ## run the tests (`make peers` first lets the interoperability tests run too)
 	cargo test --release --locked --quiet -p mcsec-core
