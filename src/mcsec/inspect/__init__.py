@@ -1,0 +1,1 @@
+"""Looking at octets: annotated decodes, captures, interoperability vectors."""
