@@ -1,0 +1,54 @@
+"""``mcsec``: the command line. Commands import what they need when they run, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import mcsec
+from mcsec.cli import bench, demo, explain, vectors
+from mcsec.errors import McsecError
+
+app = typer.Typer(
+    name="mcsec",
+    help="Server-controlled signalling security over MBMS for 3GPP mission critical services.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("explain")(explain.explain)
+app.add_typer(vectors.app, name="vectors")
+app.add_typer(bench.app, name="bench")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mcsec {mcsec.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def run() -> None:
+    """Entry point: an error of ours is one line on standard error and exit status 1, never a traceback."""
+    try:
+        app()
+    except McsecError as error:
+        print(f"mcsec: {error.describe()}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,1 @@
+"""Several entities on one machine: the demo's story, and measurements."""

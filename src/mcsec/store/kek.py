@@ -1,0 +1,137 @@
+"""The key-encryption key (KEK): where it comes from, and the one thing it does, wrapping data keys.
+
+A source is written ``file:PATH``, ``env:NAME`` or ``credential:NAME`` (a systemd credential, found below
+``$CREDENTIALS_DIRECTORY``). Its value is 32 octets, or 64 hex digits.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mcsec._core import Secret, kdf
+from mcsec.errors import LocalError
+
+KEK_OCTETS = 32
+_NONCE_OCTETS = 12
+_LABEL = b"mcsec-kek/1"
+
+
+class WrapError(LocalError):
+    """A key at rest cannot be had: its wrapping key is missing or wrong, or what lies there was changed."""
+
+    code = "store.wrap"
+
+
+class Kek:
+    """A key-encryption key of 256 bits (AES-GCM)."""
+
+    def __init__(self, key: Secret) -> None:
+        if len(key) != KEK_OCTETS:
+            raise WrapError(f"a wrapping key has {KEK_OCTETS} octets, not {len(key)}", code="store.kek-size")
+        self._cipher = AESGCM(key.reveal())
+        # A name for the key that gives nothing of it away: which KEK a data key needs must be readable.
+        self.id = kdf(key, 0xFF, [_LABEL]).reveal()[:8].hex()
+
+    @classmethod
+    def load(cls, source: str, environ: Mapping[str, str] | None = None) -> Self:
+        """The KEK from ``source``.
+
+        :raises WrapError: nothing there, readable by others, or of the wrong size; the text says what to do.
+        """
+        environ = os.environ if environ is None else environ
+        kind, _, name = source.partition(":")
+        if kind == "file" and name:
+            return cls(_parse(_read_private(Path(name)), source))
+        if kind == "credential" and name:
+            directory = environ.get("CREDENTIALS_DIRECTORY")
+            if not directory:
+                raise WrapError(
+                    "no systemd credentials here",
+                    code="store.kek-missing",
+                    hint="start the unit with LoadCredential= or choose file: or env:",
+                )
+            return cls(_parse(_read_private(Path(directory) / Path(name).name), source))
+        if kind == "env" and name:
+            if name not in environ:
+                raise WrapError(f"environment variable {name} is not set", code="store.kek-missing")
+            return cls(_parse(environ[name].encode(), source))
+        raise WrapError(
+            f"{source!r} is no source of a wrapping key",
+            code="store.kek-source",
+            hint="write file:PATH, env:NAME or credential:NAME",
+        )
+
+    def wrap(self, data_key: Secret, data_key_id: str) -> bytes:
+        """``data_key`` for storage, bound to its ID."""
+        nonce = secrets.token_bytes(_NONCE_OCTETS)
+        return nonce + self._cipher.encrypt(nonce, data_key.reveal(), _LABEL + data_key_id.encode())
+
+    def unwrap(self, blob: bytes, data_key_id: str) -> Secret:
+        """The data key again.
+
+        :raises WrapError: another KEK wrapped it, or the octets were changed.
+        """
+        try:
+            nonce, sealed = blob[:_NONCE_OCTETS], blob[_NONCE_OCTETS:]
+            return Secret(self._cipher.decrypt(nonce, sealed, _LABEL + data_key_id.encode()))
+        except (InvalidTag, ValueError):
+            raise WrapError(
+                f"data key {data_key_id} does not open with wrapping key {self.id}",
+                code="store.kek-wrong",
+                hint="give the wrapping key that this store was made with",
+            ) from None
+
+
+def create_kek_file(path: Path) -> None:
+    """A fresh KEK in a file that only its owner can read. Never overwrites one.
+
+    :raises WrapError: the file exists.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise WrapError(
+            f"{path} exists; a wrapping key is never overwritten", code="store.kek-exists"
+        ) from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(KEK_OCTETS) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise WrapError(f"wrapping key file {path}: {reason}", code="store.kek-missing") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise WrapError(
+            f"wrapping key file {path} is open to others", code="store.kek-exposed", hint=f"chmod 600 {path}"
+        )
+    return content
+
+
+def _parse(content: bytes, source: str) -> Secret:
+    if len(content) == KEK_OCTETS:
+        return Secret(content)
+    try:
+        octets = bytes.fromhex(content.decode("ascii"))
+    except ValueError:
+        octets = b""
+    if len(octets) != KEK_OCTETS:
+        raise WrapError(
+            f"{source} holds no wrapping key",
+            code="store.kek-size",
+            hint=f"it must be {KEK_OCTETS} octets or {2 * KEK_OCTETS} hex digits",
+        )
+    return Secret(octets)

@@ -1,0 +1,85 @@
+"""XML from the network, read in one place: no entities, no network, no DOCTYPE, bounded in size and depth.
+
+Every document of every peer passes :func:`parse`; nothing else in the house calls an XML parser.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+from lxml import etree
+
+from mcsec.errors import DecodeError
+
+#: A document above this many octets is refused unread.
+MAX_OCTETS = 1 << 20
+#: libxml2 itself refuses deeper documents; no schema of ours comes near.
+MAX_DEPTH = 64
+
+
+def parse(document: bytes, *, max_octets: int = MAX_OCTETS) -> etree._Element:
+    """The root element of ``document``.
+
+    :raises DecodeError: too large (``xml.too-large``), with a DOCTYPE (``xml.doctype``), too deep (``xml.depth``)
+        or not well formed (``xml.malformed``).
+    """
+    if len(document) > max_octets:
+        raise DecodeError(f"a document of {len(document)} octets", max_octets, code="xml.too-large")
+    # A parser is not shared: lxml locks it, and requests are served by many threads.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        raise DecodeError(
+            f"not well-formed XML: line {line}, column {column}", code="xml.malformed"
+        ) from None
+    except ValueError:
+        raise DecodeError("not well-formed XML: encoding", code="xml.malformed") from None
+    if root is None:
+        raise DecodeError("an empty document", code="xml.malformed")
+    if root.getroottree().docinfo.doctype:
+        raise DecodeError("a document with a DOCTYPE", code="xml.doctype")
+    _check_depth(root)
+    return root
+
+
+def _check_depth(root: etree._Element) -> None:
+    depth = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > MAX_DEPTH:
+            raise DecodeError(f"elements nested deeper than {MAX_DEPTH}", code="xml.depth")
+
+
+def serialise(root: etree._Element) -> bytes:
+    """The document of ``root``, in UTF-8 with a declaration."""
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+
+
+@cache
+def schema(package: str, name: str) -> etree.XMLSchema:
+    """The schema in file ``name`` of ``package``, which is ours and so is trusted."""
+    with resources.as_file(resources.files(package) / name) as path:
+        return etree.XMLSchema(etree.parse(str(path)))
+
+
+def validate(root: etree._Element, package: str, name: str) -> None:
+    """Checks ``root`` against a schema of ours.
+
+    :raises DecodeError: not valid (``xml.schema``); the text names the first element that is wrong.
+    """
+    checker = schema(package, name)
+    if not checker.validate(root):
+        first = checker.error_log[0]
+        # The message of libxml2 quotes values of the peer; the element's path is enough and gives nothing away.
+        raise DecodeError(f"not valid by the schema at {first.path or '/'}", code="xml.schema")
