@@ -21,8 +21,8 @@ MAX_DEPTH = 64
 def parse(document: bytes, *, max_octets: int = MAX_OCTETS) -> etree._Element:
     """The root element of ``document``.
 
-    :raises DecodeError: too large (``xml.too-large``), with a DOCTYPE (``xml.doctype``), too deep (``xml.depth``)
-        or not well formed (``xml.malformed``).
+    :raises DecodeError: too large (``xml.too-large``), with a DOCTYPE (``xml.doctype``), too deep
+        (``xml.depth``) or not well formed (``xml.malformed``).
     """
     if len(document) > max_octets:
         raise DecodeError(f"a document of {len(document)} octets", max_octets, code="xml.too-large")
@@ -81,5 +81,5 @@ def validate(root: etree._Element, package: str, name: str) -> None:
     checker = schema(package, name)
     if not checker.validate(root):
         first = checker.error_log[0]
-        # The message of libxml2 quotes values of the peer; the element's path is enough and gives nothing away.
+        # The message of libxml2 quotes values of the peer; the element's path is enough.
         raise DecodeError(f"not valid by the schema at {first.path or '/'}", code="xml.schema")
