@@ -1,0 +1,163 @@
+"""A whole I_MESSAGE: the chain of payloads from header to signature (TS 33.180 E.1.2).
+
+The codec follows next-payload values in any order, knows which payloads must be there and which may stand
+once only, and keeps the order: a decoded message encodes to the same octets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from mcsec.errors import DecodeError, InvalidValue
+from mcsec.mikey.cursor import Cursor, Read
+from mcsec.mikey.extensions import Extension, ProtectedParameters, SakkeToSelf, decode_extension
+from mcsec.mikey.header import Header
+from mcsec.mikey.numbers import IdRole, PayloadType
+from mcsec.mikey.payloads import Idr, Rand, Sakke, SecurityPolicy, Sign, Timestamp
+
+#: No message of TS 33.180 comes near this; it bounds what a sender can make us read.
+MAX_OCTETS = 8192
+
+Payload = Timestamp | Rand | Idr | SecurityPolicy | Sakke | Extension
+
+_DECODERS: dict[int, Callable[[Cursor], Payload]] = {
+    PayloadType.T: Timestamp.decode,
+    PayloadType.RAND: Rand.decode,
+    PayloadType.IDR: Idr.decode,
+    PayloadType.SP: SecurityPolicy.decode,
+    PayloadType.SAKKE: Sakke.decode,
+    PayloadType.GENERAL_EXTENSION: decode_extension,
+}
+_SCOPES = {number: PayloadType(number).name for number in _DECODERS} | {
+    PayloadType.GENERAL_EXTENSION: "general extension"
+}
+
+_MANDATORY = frozenset({"T", "RAND", "IDRi", "IDRr", "IDRkmsi", "IDRkmsr", "SAKKE"})
+
+
+@dataclass(frozen=True, slots=True)
+class IMessage:
+    """A MIKEY-SAKKE I_MESSAGE. ``payloads`` are those between header and signature, in wire order.
+
+    :raises InvalidValue: a mandatory payload is missing or a payload stands twice.
+    """
+
+    header: Header
+    payloads: tuple[Payload, ...]
+    sign: Sign
+
+    def __post_init__(self) -> None:
+        slots = [payload.slot for payload in self.payloads]
+        if len(set(slots)) != len(slots):
+            raise InvalidValue("a payload stands twice")
+        missing = _MANDATORY.difference(slots)
+        if missing:
+            raise InvalidValue(f"no {', '.join(sorted(missing))} payload")
+
+    @classmethod
+    def decode(cls, octets: bytes, trace: list[Read] | None = None) -> Self:
+        """The message in ``octets``; ``trace`` collects every field as it is read.
+
+        :raises DecodeError: anything that is not exactly one I_MESSAGE.
+        """
+        if len(octets) > MAX_OCTETS:
+            raise DecodeError(f"more than {MAX_OCTETS} octets", MAX_OCTETS, code="mikey.malformed")
+        cursor = Cursor(octets, trace)
+        start = 0
+        try:
+            number, header = Header.decode(cursor)
+            payloads: dict[str, Payload] = {}
+            while number != PayloadType.SIGN:
+                start = cursor.offset
+                number, payload = _decode_payload(cursor, number)
+                if payload.slot in payloads:
+                    raise cursor.fail(f"{payload.slot} stands twice", start)
+                payloads[payload.slot] = payload
+            start = cursor.offset
+            sign = Sign.decode(cursor)
+            cursor.finish()
+            return cls(header, tuple(payloads.values()), sign)
+        except InvalidValue as error:
+            raise DecodeError(str(error), start, code="mikey.malformed") from None
+
+    def encode(self) -> bytes:
+        """The message on the wire."""
+        return encode_chain(self.header, self.payloads) + self.sign.encode()
+
+    @property
+    def timestamp(self) -> Timestamp:
+        """T."""
+        return next(payload for payload in self.payloads if isinstance(payload, Timestamp))
+
+    @property
+    def rand(self) -> bytes:
+        """RAND."""
+        return next(payload.octets for payload in self.payloads if isinstance(payload, Rand))
+
+    @property
+    def sakke(self) -> Sakke:
+        """The key for the responder."""
+        return next(payload for payload in self.payloads if isinstance(payload, Sakke))
+
+    @property
+    def policy(self) -> SecurityPolicy | None:
+        """SP, where present."""
+        return next((payload for payload in self.payloads if isinstance(payload, SecurityPolicy)), None)
+
+    @property
+    def to_self(self) -> SakkeToSelf | None:
+        """The key for the initiator, where present."""
+        return next((payload for payload in self.payloads if isinstance(payload, SakkeToSelf)), None)
+
+    @property
+    def parameters(self) -> ProtectedParameters | None:
+        """The protected key parameters, where present."""
+        return next((payload for payload in self.payloads if isinstance(payload, ProtectedParameters)), None)
+
+    @property
+    def initiator(self) -> Idr:
+        """IDRi, or IDRuidi in its place."""
+        return self._identity("IDRi")
+
+    @property
+    def responder(self) -> Idr:
+        """IDRr, or IDRuidr in its place."""
+        return self._identity("IDRr")
+
+    @property
+    def initiator_kms(self) -> str:
+        """URI of the initiator's KMS."""
+        return self._identity(IdRole.INITIATOR_KMS.label).data.decode()
+
+    @property
+    def responder_kms(self) -> str:
+        """URI of the responder's KMS."""
+        return self._identity(IdRole.RESPONDER_KMS.label).data.decode()
+
+    def _identity(self, slot: str) -> Idr:
+        return next(payload for payload in self.payloads if isinstance(payload, Idr) and payload.slot == slot)
+
+
+def encode_chain(header: Header, payloads: tuple[Payload, ...]) -> bytes:
+    """Header and payloads, each with the type of its successor; after the last one comes SIGN."""
+
+    def parts() -> Iterator[bytes]:
+        types = [payload.type for payload in payloads] + [PayloadType.SIGN]
+        yield header.encode(types[0])
+        for payload, successor in zip(payloads, types[1:], strict=True):
+            yield payload.encode(successor)
+
+    return b"".join(parts())
+
+
+def _decode_payload(cursor: Cursor, number: int) -> tuple[int, Payload]:
+    decoder = _DECODERS.get(number)
+    if decoder is None:
+        if number == PayloadType.LAST:
+            raise cursor.fail("the message ends without a signature")
+        raise cursor.fail(f"payload type {number} does not belong in an I_MESSAGE")
+    cursor.scope = _SCOPES[number]
+    successor = cursor.uint(1, "next payload")
+    return successor, decoder(cursor)
