@@ -1,0 +1,235 @@
+//! Points of y^2 = x^3 - 3x over F_p.
+
+use subtle::Choice;
+use zeroize::Zeroize;
+
+use super::modular::{Fp, invert_all};
+use super::params;
+use super::uint::{self, Limbs};
+use crate::error::{Error, Result};
+
+/// Octets of a point: 04, x, y.
+pub const POINT_OCTETS: usize = 257;
+
+/// A point of the curve other than infinity.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine {
+    pub(crate) x: Fp,
+    pub(crate) y: Fp,
+}
+
+impl Zeroize for Affine {
+    fn zeroize(&mut self) {
+        self.x.zeroize();
+        self.y.zeroize();
+    }
+}
+
+impl Affine {
+    /// The base point P.
+    pub(crate) fn base() -> Self {
+        Self {
+            x: Fp::from_limbs(&params::BASE_X),
+            y: Fp::from_limbs(&params::BASE_Y),
+        }
+    }
+
+    /// From 257 octets `04||x||y`, checked: coordinates below p, on the curve.
+    pub(crate) fn from_octets(octets: &[u8], what: &'static str) -> Result<Self> {
+        let octets: &[u8; POINT_OCTETS] = octets
+            .try_into()
+            .map_err(|_| Error::Size(what, POINT_OCTETS, octets.len()))?;
+        let (first, x, y) = split(octets);
+        let point = match (first, Fp::from_octets(x), Fp::from_octets(y)) {
+            (4, Some(x), Some(y)) => Self { x, y },
+            _ => return Err(Error::Invalid(what)),
+        };
+        if bool::from(point.on_curve()) {
+            Ok(point)
+        } else {
+            Err(Error::Invalid(what))
+        }
+    }
+
+    /// To 257 octets.
+    pub(crate) fn to_octets(self) -> [u8; POINT_OCTETS] {
+        let mut out = [4; POINT_OCTETS];
+        out[1..129].copy_from_slice(&self.x.to_octets());
+        out[129..].copy_from_slice(&self.y.to_octets());
+        out
+    }
+
+    fn on_curve(&self) -> Choice {
+        let three = Fp::ONE.triple();
+        let right = self.x.square().sub(&three).mul(&self.x);
+        self.y.square().equal(&right)
+    }
+
+    /// Whether the point has order q. Uniform in the point, whose order is all that shows.
+    pub(crate) fn has_order_q(&self) -> bool {
+        let mut sum = Projective::from(*self);
+        for i in (0..ORDER_BITS - 1).rev() {
+            sum = sum.add(&sum);
+            if uint::bits(&params::Q, i, 1) == 1 {
+                sum = sum.add(&Projective::from(*self));
+            }
+        }
+        bool::from(sum.is_infinity())
+    }
+}
+
+/// Bits of q.
+pub(crate) const ORDER_BITS: usize = 1022;
+
+fn split(octets: &[u8; POINT_OCTETS]) -> (u8, &[u8; 128], &[u8; 128]) {
+    let (first, rest) = (octets[0], &octets[1..]);
+    match (rest.first_chunk(), rest.last_chunk()) {
+        (Some(x), Some(y)) => (first, x, y),
+        // Never taken: the size is in the type. A first octet of zero is refused by the caller.
+        _ => (0, &[0; 128], &[0; 128]),
+    }
+}
+
+/// (X : Y : Z) with x = X/Z, y = Y/Z; infinity is (0 : 1 : 0).
+#[derive(Clone, Copy)]
+pub(crate) struct Projective {
+    pub(crate) x: Fp,
+    pub(crate) y: Fp,
+    pub(crate) z: Fp,
+}
+
+impl Zeroize for Projective {
+    fn zeroize(&mut self) {
+        self.x.zeroize();
+        self.y.zeroize();
+        self.z.zeroize();
+    }
+}
+
+impl From<Affine> for Projective {
+    fn from(point: Affine) -> Self {
+        Self {
+            x: point.x,
+            y: point.y,
+            z: Fp::ONE,
+        }
+    }
+}
+
+impl Projective {
+    /// Infinity.
+    pub(crate) const INFINITY: Self = Self {
+        x: Fp::ZERO,
+        y: Fp::ONE,
+        z: Fp::ZERO,
+    };
+
+    /// The sum. Renes, Costello and Batina's complete formulas (2016) for a = -3, b = 0: right for every pair of points
+    /// whose difference is not the point of order 2, hence for all points of order q and infinity.
+    pub(crate) fn add(&self, other: &Self) -> Self {
+        let xx = self.x.mul(&other.x);
+        let yy = self.y.mul(&other.y);
+        let zz = self.z.mul(&other.z);
+        let xy = cross(&self.x, &self.y, &other.x, &other.y, &xx, &yy);
+        let yz = cross(&self.y, &self.z, &other.y, &other.z, &yy, &zz);
+        let xz3 = cross(&self.x, &self.z, &other.x, &other.z, &xx, &zz).triple();
+        let plus = yy.add(&xz3);
+        let minus = yy.sub(&xz3);
+        let e = xx.add(&zz.triple()).triple();
+        let f = xx.sub(&zz).triple();
+        Self {
+            x: xy.mul(&plus).add(&yz.mul(&e)),
+            y: plus.mul(&minus).sub(&f.mul(&e)),
+            z: yz.mul(&minus).add(&xy.mul(&f)),
+        }
+    }
+
+    /// Whether this is infinity.
+    pub(crate) fn is_infinity(&self) -> Choice {
+        self.z.is_zero()
+    }
+
+    /// Whether this is `point`; infinity is no affine point. Needs no inversion.
+    pub(crate) fn equals(&self, point: &Affine) -> Choice {
+        self.x.equal(&point.x.mul(&self.z))
+            & self.y.equal(&point.y.mul(&self.z))
+            & !self.is_infinity()
+    }
+
+    /// The affine point, unless it is infinity.
+    pub(crate) fn to_affine(self) -> Option<Affine> {
+        if bool::from(self.is_infinity()) {
+            return None;
+        }
+        let inverse = self.z.invert();
+        Some(Affine {
+            x: self.x.mul(&inverse),
+            y: self.y.mul(&inverse),
+        })
+    }
+}
+
+/// a*d' + b*c' of (a, b) and (c', d'), from the products a*c' and b*d' already known.
+fn cross(a: &Fp, b: &Fp, c: &Fp, d: &Fp, ac: &Fp, bd: &Fp) -> Fp {
+    a.add(b).mul(&c.add(d)).sub(&ac.add(bd))
+}
+
+/// Affine forms with one shared inversion. None may be infinity.
+pub(crate) fn to_affine_all(points: &[Projective]) -> Vec<Affine> {
+    let mut inverses: Vec<Fp> = points.iter().map(|point| point.z).collect();
+    invert_all(&mut inverses);
+    let affine = points
+        .iter()
+        .zip(&inverses)
+        .map(|(point, inverse)| Affine {
+            x: point.x.mul(inverse),
+            y: point.y.mul(inverse),
+        })
+        .collect();
+    inverses.zeroize();
+    affine
+}
+
+/// Digits of a regular signed recoding: `count` odd digits of `width` bits each whose weighted sum is `scalar` modulo
+/// q, in [-(2^width - 1), 2^width - 1]. None is zero, so no sum of table points meets infinity on the way.
+pub(crate) fn recode(scalar: &Limbs, width: usize, count: usize) -> Vec<Digit> {
+    // An even scalar becomes odd by adding q, without a branch.
+    let (with_q, _) = uint::add(scalar, &params::Q);
+    let mut odd = uint::select(&with_q, scalar, scalar[0] & 1);
+    // With K = (k - 1)/2 + 2^(width*count - 1), k is the sum of (2u + 1 - 2^width) * 2^(width*i) over the digits u of K.
+    let mut shifted = uint::shr(&odd, 1);
+    let top = width * count - 1;
+    if top < 1024 {
+        shifted[top / 64] |= 1 << (top % 64);
+    }
+    let half = 1 << (width - 1);
+    let digits = (0..count)
+        .map(|i| {
+            let mut u = uint::bits(&shifted, i * width, width);
+            if i * width <= top && top >= 1024 && top < (i + 1) * width {
+                u |= 1 << (top - i * width);
+            }
+            let negative = (u >> (width - 1)) ^ 1;
+            // u - half for positive digits, half - 1 - u for negative ones.
+            let index = (u ^ negative.wrapping_neg()) & (half - 1);
+            Digit { index, negative }
+        })
+        .collect();
+    odd.zeroize();
+    shifted.zeroize();
+    digits
+}
+
+/// The odd digit (2 * index + 1), negated where `negative` is 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Digit {
+    pub(crate) index: u64,
+    pub(crate) negative: u64,
+}
+
+impl Zeroize for Digit {
+    fn zeroize(&mut self) {
+        self.index.zeroize();
+        self.negative.zeroize();
+    }
+}

@@ -1,0 +1,95 @@
+//! A KMS's master secret.
+
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::curve::{Affine, POINT_OCTETS};
+use super::modular::Fq;
+use super::public::CommonTables;
+use super::table::PointTable;
+use super::uint::{self, Limbs};
+use super::{DEFAULT_TABLE_BITS, hash, params};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// A KMS's master secret z.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct MasterSecret {
+    z: Fq,
+    #[zeroize(skip)]
+    public: [u8; POINT_OCTETS],
+}
+
+impl MasterSecret {
+    /// From z: a big-endian integer of at most 128 octets in [1, q - 1].
+    ///
+    /// # Errors
+    /// [`Error::Size`] when longer, [`Error::Invalid`] when out of range.
+    pub fn new(z: &Secret) -> Result<Self> {
+        let given = z.expose();
+        let mut octets = Zeroizing::new([0; 128]);
+        let at = octets
+            .len()
+            .checked_sub(given.len())
+            .ok_or(Error::Size("z", 128, given.len()))?;
+        octets[at..].copy_from_slice(given);
+        let z = Fq::from_octets(&octets).ok_or(Error::Invalid("z"))?;
+        if bool::from(z.is_zero()) {
+            return Err(Error::Invalid("z"));
+        }
+        let mut limbs = z.to_limbs();
+        let point = table()?.multiply(&limbs).to_affine();
+        limbs.zeroize();
+        let public = point.ok_or(Error::Invalid("z"))?.to_octets();
+        Ok(Self { z, public })
+    }
+
+    /// A fresh z, uniform in [1, q - 1].
+    ///
+    /// # Errors
+    /// [`Error::Randomness`] when the operating system gives none.
+    pub fn generate() -> Result<Self> {
+        loop {
+            let mut octets = Zeroizing::new([0; 128]);
+            getrandom::fill(octets.as_mut_slice()).map_err(|_| Error::Randomness)?;
+            // q has 1022 bits: after clearing the two above, more than every second draw is in range.
+            octets[0] &= 0x3f;
+            let drawn: Limbs = uint::from_octets(&octets);
+            let below = uint::sub(&drawn, &params::Q).1 == 1;
+            if below && !bool::from(uint::is_zero(&drawn)) {
+                return Self::new(&Secret::new(octets.to_vec()));
+            }
+        }
+    }
+
+    /// z as 128 octets.
+    #[must_use]
+    pub fn export(&self) -> Secret {
+        Secret::new(Zeroizing::new(self.z.to_octets()).to_vec())
+    }
+
+    /// Z, 257 octets.
+    #[must_use]
+    pub fn public_octets(&self) -> &[u8; POINT_OCTETS] {
+        &self.public
+    }
+
+    /// RSK of `identity`: [1/(b + z)]P, 257 octets.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when b + z = 0 modulo q: this identity cannot have a key under this master secret.
+    pub fn extract(&self, identity: &[u8]) -> Result<Secret> {
+        let mut sum = hash::identity_to_scalar(identity).add(&self.z);
+        let mut inverse = sum.invert().to_limbs();
+        sum.zeroize();
+        let point = table()?.multiply(&inverse).to_affine();
+        inverse.zeroize();
+        let mut point: Affine = point.ok_or(Error::Invalid("identity"))?;
+        let octets = Zeroizing::new(point.to_octets());
+        point.zeroize();
+        Ok(Secret::new(octets.to_vec()))
+    }
+}
+
+fn table() -> Result<&'static PointTable> {
+    CommonTables::get(DEFAULT_TABLE_BITS).map(|tables| &tables.base)
+}

@@ -1,0 +1,243 @@
+//! Residues modulo p and modulo q in Montgomery form (R = 2^1024), always fully reduced.
+//!
+//! No operation branches or indexes on a value.
+
+use core::marker::PhantomData;
+
+use subtle::Choice;
+use zeroize::Zeroize;
+
+use super::params;
+use super::uint::{self, Limbs};
+
+/// An odd modulus below 2^1024 with the constants that Montgomery multiplication needs.
+pub(crate) trait Modulus: Copy + 'static {
+    /// The modulus.
+    const M: Limbs;
+    /// -1/M modulo 2^64.
+    const N0: u64 = negated_inverse(Self::M[0]);
+    /// 2^1024 mod M: one in Montgomery form.
+    const R: Limbs = power_of_two(&Self::M, 1024);
+    /// 2^2048 mod M, for conversion into Montgomery form.
+    const R2: Limbs = power_of_two(&Self::M, 2048);
+    /// M - 2, the exponent of inversion.
+    const M_MINUS_2: Limbs = uint::sub(&Self::M, &TWO).0;
+}
+
+const TWO: Limbs = [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const ONE: Limbs = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// -1/m modulo 2^64 by Newton's iteration.
+const fn negated_inverse(m: u64) -> u64 {
+    let mut inverse = m;
+    let mut i = 0;
+    while i < 6 {
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(m.wrapping_mul(inverse)));
+        i += 1;
+    }
+    inverse.wrapping_neg()
+}
+
+/// 2^n mod m by doubling.
+const fn power_of_two(m: &Limbs, n: u32) -> Limbs {
+    let mut out = ONE;
+    let mut i = 0;
+    while i < n {
+        let (twice, carry) = uint::add(&out, &out);
+        let (reduced, borrow) = uint::sub(&twice, m);
+        out = uint::select(&reduced, &twice, borrow & (1 - carry));
+        i += 1;
+    }
+    out
+}
+
+/// The modulus p of the field.
+#[derive(Clone, Copy)]
+pub(crate) struct FieldPrime;
+impl Modulus for FieldPrime {
+    const M: Limbs = params::P;
+}
+
+/// The modulus q of the scalars.
+#[derive(Clone, Copy)]
+pub(crate) struct GroupOrder;
+impl Modulus for GroupOrder {
+    const M: Limbs = params::Q;
+}
+
+/// An element of F_p.
+pub(crate) type Fp = Residue<FieldPrime>;
+/// A scalar modulo q.
+pub(crate) type Fq = Residue<GroupOrder>;
+
+/// An integer modulo `T::M`.
+#[derive(Clone, Copy)]
+pub(crate) struct Residue<T>(Limbs, PhantomData<T>);
+
+impl<T> Zeroize for Residue<T> {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<T: Modulus> Default for Residue<T> {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl<T: Modulus> Residue<T> {
+    /// Zero.
+    pub(crate) const ZERO: Self = Self([0; 16], PhantomData);
+    /// One.
+    pub(crate) const ONE: Self = Self(T::R, PhantomData);
+
+    /// From an integer below M (not checked).
+    pub(crate) fn from_limbs(value: &Limbs) -> Self {
+        Self(montgomery::<T>(value, &T::R2), PhantomData)
+    }
+
+    /// From 128 octets; `None` unless they are an integer below M. Whether they are is public.
+    pub(crate) fn from_octets(octets: &[u8; 128]) -> Option<Self> {
+        let value = uint::from_octets(octets);
+        let (_, below) = uint::sub(&value, &T::M);
+        (below == 1).then(|| Self::from_limbs(&value))
+    }
+
+    /// The integer, in [0, M - 1].
+    pub(crate) fn to_limbs(self) -> Limbs {
+        montgomery::<T>(&self.0, &ONE)
+    }
+
+    /// The integer as 128 octets.
+    pub(crate) fn to_octets(self) -> [u8; 128] {
+        uint::to_octets(&self.to_limbs())
+    }
+
+    /// self + other.
+    pub(crate) fn add(&self, other: &Self) -> Self {
+        let (sum, carry) = uint::add(&self.0, &other.0);
+        let (reduced, borrow) = uint::sub(&sum, &T::M);
+        // The sum is below M only when it did not overflow and M could not be taken away.
+        Self(
+            uint::select(&reduced, &sum, borrow & (1 - carry)),
+            PhantomData,
+        )
+    }
+
+    /// self - other.
+    pub(crate) fn sub(&self, other: &Self) -> Self {
+        let (diff, borrow) = uint::sub(&self.0, &other.0);
+        let (wrapped, _) = uint::add(&diff, &T::M);
+        Self(uint::select(&diff, &wrapped, borrow), PhantomData)
+    }
+
+    /// 2 * self.
+    pub(crate) fn double(&self) -> Self {
+        self.add(self)
+    }
+
+    /// 3 * self.
+    pub(crate) fn triple(&self) -> Self {
+        self.double().add(self)
+    }
+
+    /// -self.
+    pub(crate) fn neg(&self) -> Self {
+        Self::ZERO.sub(self)
+    }
+
+    /// self * other.
+    pub(crate) fn mul(&self, other: &Self) -> Self {
+        Self(montgomery::<T>(&self.0, &other.0), PhantomData)
+    }
+
+    /// self * self.
+    pub(crate) fn square(&self) -> Self {
+        self.mul(self)
+    }
+
+    /// 1 / self, or zero for zero.
+    pub(crate) fn invert(&self) -> Self {
+        // Fermat: the exponent is public, so windows may branch on it.
+        let mut powers = [Self::ONE; 16];
+        for i in 1..16 {
+            powers[i] = powers[i - 1].mul(self);
+        }
+        let mut out = Self::ONE;
+        for i in (0..256).rev() {
+            for _ in 0..4 {
+                out = out.square();
+            }
+            let digit = uint::bits(&T::M_MINUS_2, 4 * i, 4) as usize;
+            out = out.mul(&powers[digit]);
+        }
+        powers.zeroize();
+        out
+    }
+
+    /// Whether self = 0.
+    pub(crate) fn is_zero(&self) -> Choice {
+        uint::is_zero(&self.0)
+    }
+
+    /// Whether self = other.
+    pub(crate) fn equal(&self, other: &Self) -> Choice {
+        uint::equal(&self.0, &other.0)
+    }
+
+    /// Becomes `other` where `choice` is set.
+    pub(crate) fn assign(&mut self, other: &Self, choice: Choice) {
+        uint::assign(&mut self.0, &other.0, choice);
+    }
+}
+
+/// Inverts every element in place with one inversion (Montgomery's trick). None may be zero.
+pub(crate) fn invert_all<T: Modulus>(values: &mut [Residue<T>]) {
+    let mut product = Residue::<T>::ONE;
+    let mut before: Vec<Residue<T>> = Vec::with_capacity(values.len());
+    for value in values.iter() {
+        before.push(product);
+        product = product.mul(value);
+    }
+    let mut inverse = product.invert();
+    for (value, before) in values.iter_mut().zip(&before).rev() {
+        let next = inverse.mul(value);
+        *value = inverse.mul(before);
+        inverse = next;
+    }
+    before.zeroize();
+}
+
+/// a * b / 2^1024 mod M, fully reduced (coarsely integrated operand scanning).
+fn montgomery<T: Modulus>(a: &Limbs, b: &Limbs) -> Limbs {
+    let mut t = [0u64; 16];
+    let mut top = 0u64;
+    for &y in b {
+        let mut carry = 0;
+        for (t, &x) in t.iter_mut().zip(a) {
+            (*t, carry) = multiply_add(x, y, *t, carry);
+        }
+        let (sum, over) = top.overflowing_add(carry);
+        let m = t[0].wrapping_mul(T::N0);
+        let (_, mut carry) = multiply_add(m, T::M[0], t[0], 0);
+        for i in 1..16 {
+            (t[i - 1], carry) = multiply_add(m, T::M[i], t[i], carry);
+        }
+        let (sum, over2) = sum.overflowing_add(carry);
+        t[15] = sum;
+        top = u64::from(over) | u64::from(over2);
+    }
+    let (reduced, borrow) = uint::sub(&t, &T::M);
+    uint::select(&reduced, &t, borrow & (1 - top))
+}
+
+/// x * y + t + carry as (low, high); it always fits.
+#[inline(always)]
+const fn multiply_add(x: u64, y: u64, t: u64, carry: u64) -> (u64, u64) {
+    let wide = (x as u128)
+        .wrapping_mul(y as u128)
+        .wrapping_add(t as u128)
+        .wrapping_add(carry as u128);
+    (wide as u64, (wide >> 64) as u64)
+}

@@ -1,0 +1,74 @@
+//! The owner of an RSK.
+
+use zeroize::Zeroize;
+
+use super::curve::{Affine, POINT_OCTETS};
+use super::modular::Fq;
+use super::pairing::Lines;
+use super::public::PublicKey;
+use super::{SED_OCTETS, hash};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// An identity's validated RSK with the pairing's lines precomputed.
+pub struct Receiver {
+    public: PublicKey,
+    identity: Vec<u8>,
+    b: Fq,
+    lines: Lines,
+}
+
+impl Receiver {
+    /// Validates `rsk` (257 octets) for `identity` under `public` and prepares for decapsulation.
+    ///
+    /// # Errors
+    /// As [`PublicKey::validate_rsk`].
+    pub fn new(public: &PublicKey, identity: &[u8], rsk: &Secret) -> Result<Self> {
+        Ok(Self {
+            public: public.clone(),
+            identity: identity.to_vec(),
+            b: hash::identity_to_scalar(identity),
+            lines: public.checked_lines(identity, rsk)?,
+        })
+    }
+
+    /// The SSV (16 octets) in a SED of 273 octets. `trimmed_g` allows a second try for senders that hash g^r without
+    /// its leading zero octets; the R check guards it like the first.
+    ///
+    /// # Errors
+    /// [`Error::Size`], [`Error::Invalid`] when R is not on the curve, [`Error::Check`] when the R check fails.
+    pub fn decapsulate(&self, sed: &[u8], trimmed_g: bool) -> Result<Secret> {
+        if sed.len() != SED_OCTETS {
+            return Err(Error::Size("SED", SED_OCTETS, sed.len()));
+        }
+        let (r, h) = sed.split_at(POINT_OCTETS);
+        let r = Affine::from_octets(r, "R")?;
+        if bool::from(r.y.is_zero()) {
+            return Err(Error::Invalid("R"));
+        }
+        let mut pairing = self.lines.pairing(&r);
+        let mut w = pairing.value().to_octets();
+        pairing.zeroize();
+        let leading = w.iter().take_while(|octet| **octet == 0).count();
+        let mut opened = self.open(&w, h, &r);
+        if opened.is_err() && trimmed_g && leading > 0 {
+            opened = self.open(&w[leading..], h, &r);
+        }
+        w.zeroize();
+        opened
+    }
+
+    fn open(&self, w: &[u8], h: &[u8], r: &Affine) -> Result<Secret> {
+        let mut mask = hash::to_mask(w);
+        let ssv = Secret::new(h.iter().zip(&mask).map(|(h, m)| h ^ m).collect());
+        mask.zeroize();
+        let mut scalar = hash::to_scalar(&[ssv.expose(), &self.identity]);
+        let matches = self.public.multiply(&scalar, &self.b).equals(r);
+        scalar.zeroize();
+        if bool::from(matches) {
+            Ok(ssv)
+        } else {
+            Err(Error::Check("R"))
+        }
+    }
+}
