@@ -1,0 +1,120 @@
+"""The headers of a message: in order, found without regard to case, never changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar, cast
+
+from mcsec.net.sip.grammar import split
+
+T = TypeVar("T")
+
+#: Compact forms (RFC 3261 7.3.3 and later RFCs) and what they stand for.
+COMPACT = {
+    "a": "Accept-Contact",
+    "b": "Referred-By",
+    "c": "Content-Type",
+    "d": "Request-Disposition",
+    "e": "Content-Encoding",
+    "f": "From",
+    "i": "Call-ID",
+    "j": "Reject-Contact",
+    "k": "Supported",
+    "l": "Content-Length",
+    "m": "Contact",
+    "o": "Event",
+    "r": "Refer-To",
+    "s": "Subject",
+    "t": "To",
+    "u": "Allow-Events",
+    "v": "Via",
+    "x": "Session-Expires",
+    "y": "Identity",
+}
+
+
+class Headers:
+    """Header lines as ``(name, value)``; a header that takes a list may stand on several lines.
+
+    Equal when the lines are equal, names in any case. ``repr`` shows only names: values may hold credentials.
+    """
+
+    __slots__ = ("_items", "_memo", "_places")
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items = tuple(items)
+        places: dict[str, list[int]] = {}
+        for place, (name, _) in enumerate(self._items):
+            places.setdefault(name.lower(), []).append(place)
+        self._places = places
+        self._memo: dict[str, object] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._places
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return self._folded() == other._folded()
+
+    def __hash__(self) -> int:
+        return hash(self._folded())
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(name for name, _ in self._items)})"
+
+    def _folded(self) -> tuple[tuple[str, str], ...]:
+        return tuple((name.lower(), value) for name, value in self._items)
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The value of the first line with this name."""
+        places = self._places.get(name.lower())
+        return default if places is None else self._items[places[0]][1]
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """The values of all lines with this name, in order."""
+        return tuple(self._items[place][1] for place in self._places.get(name.lower(), ()))
+
+    def listed(self, name: str) -> list[str]:
+        """The items of a comma-separated header over all its lines, without empty ones.
+
+        :raises BadMessage: a quote or bracket is left open.
+        """
+        return [item for value in self.all(name) for item in split(value, ",") if item]
+
+    def decoded(self, name: str, decode: Callable[[tuple[str, ...]], T]) -> T:
+        """What ``decode`` makes of all lines with this name; remembered, so always ask with one function."""
+        key = name.lower()
+        if key not in self._memo:
+            self._memo[key] = decode(self.all(name))
+        return cast(T, self._memo[key])
+
+    def set(self, name: str, *values: str) -> Headers:
+        """A copy where exactly these lines have this name; they stand where the first one stood, or last."""
+        places = self._places.get(name.lower())
+        lines = [(name, value) for value in values]
+        if places is None:
+            return Headers((*self._items, *lines))
+        kept = [item for place, item in enumerate(self._items) if place not in places]
+        return Headers((*kept[: places[0]], *lines, *kept[places[0] :]))
+
+    def add(self, *lines: tuple[str, str]) -> Headers:
+        """A copy with further lines at the end."""
+        return Headers((*self._items, *lines))
+
+    def first(self, name: str, value: str) -> Headers:
+        """A copy with this line before all others."""
+        return Headers(((name, value), *self._items))
+
+    def without(self, *names: str) -> Headers:
+        """A copy that lacks these headers."""
+        gone = {name.lower() for name in names}
+        if gone.isdisjoint(self._places):
+            return self
+        return Headers(item for item in self._items if item[0].lower() not in gone)
