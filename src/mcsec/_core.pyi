@@ -111,5 +111,110 @@ def mikey_prf(inkey: Secret, label: bytes, length: int, /) -> Secret:
 def kdf(key: Secret, fc: int, parameters: Sequence[bytes], /) -> Secret:
     """KDF of TS 33.220 B.2: 32 octets of HMAC-SHA-256(key, FC || P0 || L0 || ...)."""
 
-# --- srtp.rs (RFC 3711, RFC 7714)
-# Owned by the SRTP work: SrtcpSender, SrtcpReceiver, SrtpSender, SrtpReceiver.
+# --- srtp.rs (RFC 3711, RFC 7714); documented in mcsec.crypto.srtp
+#
+# ``profile`` is the name of an ``SrtpProfile``. A master key has 16 octets; a master salt 12 with AEAD_AES_128_GCM and
+# 14 with AES_CM_128_HMAC_SHA1_80. An MKI has 0 to 128 octets.
+
+@final
+class ProtectedPacket:
+    """An SRTP or SRTCP packet. Only ``protect`` makes one."""
+
+    @property
+    def octets(self) -> bytes: ...
+    def __bytes__(self) -> bytes: ...
+    def __len__(self) -> int: ...
+
+@final
+class OpenedPacket:
+    """An RTP or RTCP packet that passed every check: its octets in clear, and the MKI, SSRC and index it came with."""
+
+    @property
+    def octets(self) -> bytes: ...
+    @property
+    def mki(self) -> bytes: ...
+    @property
+    def ssrc(self) -> int: ...
+    @property
+    def index(self) -> int: ...
+    def __bytes__(self) -> bytes: ...
+
+@final
+class SrtcpSender:
+    """Protects the RTCP packets of one SSRC, with the indexes ``first`` to ``last`` (within 1 to 2^31 - 1) only."""
+
+    def __init__(
+        self, profile: str, ssrc: int, mki: bytes, master_key: Secret, master_salt: Secret, /, *, first: int, last: int
+    ) -> None: ...
+    def install_key(self, mki: bytes, master_key: Secret, master_salt: Secret, /) -> None:
+        """Switches to another key; the index counts on."""
+
+    def extend(self, last: int, /) -> None:
+        """Moves the end of the reserved range up."""
+
+    def protect(self, packet: bytes, /) -> ProtectedPacket:
+        """``InvalidValue``: no RTCP packet of this SSRC; ``IndexExhausted``: the range is used up."""
+
+    @property
+    def ssrc(self) -> int: ...
+    @property
+    def mki(self) -> bytes: ...
+    @property
+    def next_index(self) -> int: ...
+    @property
+    def last_index(self) -> int: ...
+
+@final
+class SrtcpReceiver:
+    """Opens SRTCP packets under any number of keys, with a replay window for each MKI and SSRC."""
+
+    def __init__(
+        self, profile: str, /, *, window: int = 128, max_streams: int = 65536, accept_unencrypted: bool = False
+    ) -> None: ...
+    def add_key(self, mki: bytes, master_key: Secret, master_salt: Secret, /) -> None: ...
+    def remove_key(self, mki: bytes, /) -> None: ...
+    def unprotect(self, packet: bytes, /) -> OpenedPacket:
+        """``DecodeError``, ``UnknownKey``, ``Replayed``, ``CheckFailed``, or ``Refused``."""
+
+@final
+class SrtpSender:
+    """Protects the RTP packets of one SSRC, with no 48-bit index outside ``first`` to ``last``."""
+
+    def __init__(
+        self,
+        profile: str,
+        ssrc: int,
+        mki: bytes,
+        master_key: Secret,
+        master_salt: Secret,
+        /,
+        *,
+        first: int,
+        last: int,
+        carry_roc: bool = False,
+    ) -> None: ...
+    def install_key(self, mki: bytes, master_key: Secret, master_salt: Secret, /) -> None: ...
+    def extend(self, last: int, /) -> None: ...
+    def protect(self, packet: bytes, /) -> ProtectedPacket:
+        """``InvalidValue``: no RTP packet of this SSRC, or an index that was used; ``IndexExhausted``."""
+
+    @property
+    def ssrc(self) -> int: ...
+    @property
+    def mki(self) -> bytes: ...
+    @property
+    def next_index(self) -> int: ...
+    @property
+    def last_index(self) -> int: ...
+
+@final
+class SrtpReceiver:
+    """Opens SRTP packets under any number of keys."""
+
+    def __init__(
+        self, profile: str, /, *, window: int = 128, max_streams: int = 65536, carry_roc: bool = False
+    ) -> None: ...
+    def add_key(self, mki: bytes, master_key: Secret, master_salt: Secret, /) -> None: ...
+    def remove_key(self, mki: bytes, /) -> None: ...
+    def start_stream(self, ssrc: int, roc: int, /) -> None: ...
+    def unprotect(self, packet: bytes, /) -> OpenedPacket: ...

@@ -9,6 +9,10 @@ pub enum Error {
     Size(&'static str, usize, usize),
     /// The octets are no valid member of their type (not on the curve, out of range, wrong first octet): what it is.
     Invalid(&'static str),
+    /// Octets from the network are no packet of their kind: what is wrong, and at which octet.
+    Decode(&'static str, usize),
+    /// A packet is well formed and must not be acted on: why.
+    Refused(&'static str),
     /// A cryptographic check failed (signature, R check, tag, key validation): which one.
     Check(&'static str),
     /// A packet index was seen before, or is too old to tell.
@@ -28,6 +32,8 @@ impl fmt::Display for Error {
                 write!(f, "{what}: {got} octets where {want} are needed")
             }
             Self::Invalid(what) => write!(f, "{what}: not a valid value"),
+            // The Python exception adds the offset itself.
+            Self::Decode(what, _) | Self::Refused(what) => f.write_str(what),
             Self::Check(what) => write!(f, "{what}: check failed"),
             Self::Replay => f.write_str("replayed or too old packet index"),
             Self::UnknownKey => f.write_str("no key under this identifier"),
