@@ -1,11 +1,10 @@
 //! `Secret`: key octets held by Rust, opaque to Python.
 
 use mcsec_core::secret::Secret;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::errors::to_py;
+use crate::errors::{no_copy, to_py};
 
 /// Octets that must not be seen: redacted, unpicklable, compared in constant time, wiped when collected.
 #[pyclass(name = "Secret", frozen, eq, module = "mcsec._core")]
@@ -15,11 +14,13 @@ pub(crate) struct PySecret(pub(crate) Secret);
 #[pymethods]
 impl PySecret {
     #[new]
+    #[pyo3(signature = (octets, /))]
     fn new(octets: &[u8]) -> Self {
         Self(Secret::new(octets.to_vec()))
     }
 
     #[staticmethod]
+    #[pyo3(signature = (length, /))]
     fn random(length: usize) -> PyResult<Self> {
         Secret::random(length).map(Self).map_err(to_py)
     }
@@ -37,9 +38,7 @@ impl PySecret {
     }
 
     fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
-        Err(PyTypeError::new_err(
-            "a Secret is never pickled or copied out",
-        ))
+        no_copy("Secret")
     }
 }
 
