@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 fn class_name(error: Error) -> &'static str {
     match error {
         Error::Size(..) | Error::Invalid(_) => "InvalidValue",
+        Error::Decode(..) => "DecodeError",
+        Error::Refused(_) => "Refused",
         Error::Check(_) => "CheckFailed",
         Error::Replay => "Replayed",
         Error::UnknownKey => "UnknownKey",
@@ -21,7 +23,10 @@ pub(crate) fn to_py(error: Error) -> PyErr {
     Python::attach(|py| {
         let made = PyModule::import(py, "mcsec.errors")
             .and_then(|errors| errors.getattr(class_name(error)))
-            .and_then(|class| class.call1((error.to_string(),)));
+            .and_then(|class| match error {
+                Error::Decode(what, offset) => class.call1((what, offset)),
+                _ => class.call1((error.to_string(),)),
+            });
         match made {
             Ok(instance) => PyErr::from_value(instance),
             Err(failure) => failure,
