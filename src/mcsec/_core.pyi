@@ -36,7 +36,9 @@ class SakkePublicKey:
     def encapsulate(self, identity: bytes, ssv: Secret, /) -> bytes:
         """SED (273 octets: R, then H) that gives ``ssv`` (16 octets) to the owner of ``identity``."""
 
-    def encapsulate_many(self, identities: Sequence[bytes], ssv: Secret, /, *, threads: int = ...) -> list[bytes]:
+    def encapsulate_many(
+        self, identities: Sequence[bytes], ssv: Secret, /, *, threads: int = ...
+    ) -> list[bytes]:
         """The same for many recipients, on ``threads`` cores (0: all); results in order. Releases the interpreter."""
 
     def validate_rsk(self, identity: bytes, rsk: Secret, /) -> None: ...
@@ -113,8 +115,8 @@ def kdf(key: Secret, fc: int, parameters: Sequence[bytes], /) -> Secret:
 
 # --- srtp.rs (RFC 3711, RFC 7714); documented in mcsec.crypto.srtp
 #
-# ``profile`` is the name of an ``SrtpProfile``. A master key has 16 octets; a master salt 12 with AEAD_AES_128_GCM and
-# 14 with AES_CM_128_HMAC_SHA1_80. An MKI has 0 to 128 octets.
+# ``profile`` is the name of an ``SrtpProfile``. A master key has 16 octets; a master salt has 12 with
+# AEAD_AES_128_GCM and 14 with AES_CM_128_HMAC_SHA1_80. An MKI has 0 to 128 octets.
 
 @final
 class ProtectedPacket:
@@ -127,7 +129,7 @@ class ProtectedPacket:
 
 @final
 class OpenedPacket:
-    """An RTP or RTCP packet that passed every check: its octets in clear, and the MKI, SSRC and index it came with."""
+    """An RTP or RTCP packet that passed every check: its octets in clear, its MKI, SSRC and index."""
 
     @property
     def octets(self) -> bytes: ...
@@ -141,10 +143,19 @@ class OpenedPacket:
 
 @final
 class SrtcpSender:
-    """Protects the RTCP packets of one SSRC, with the indexes ``first`` to ``last`` (within 1 to 2^31 - 1) only."""
+    """Protects the RTCP packets of one SSRC, with the indexes ``first`` to ``last`` only (1 to 2^31 - 1)."""
 
     def __init__(
-        self, profile: str, ssrc: int, mki: bytes, master_key: Secret, master_salt: Secret, /, *, first: int, last: int
+        self,
+        profile: str,
+        ssrc: int,
+        mki: bytes,
+        master_key: Secret,
+        master_salt: Secret,
+        /,
+        *,
+        first: int,
+        last: int,
     ) -> None: ...
     def install_key(self, mki: bytes, master_key: Secret, master_salt: Secret, /) -> None:
         """Switches to another key; the index counts on."""
@@ -169,7 +180,13 @@ class SrtcpReceiver:
     """Opens SRTCP packets under any number of keys, with a replay window for each MKI and SSRC."""
 
     def __init__(
-        self, profile: str, /, *, window: int = 128, max_streams: int = 65536, accept_unencrypted: bool = False
+        self,
+        profile: str,
+        /,
+        *,
+        window: int = 128,
+        max_streams: int = 65536,
+        accept_unencrypted: bool = False,
     ) -> None: ...
     def add_key(self, mki: bytes, master_key: Secret, master_salt: Secret, /) -> None: ...
     def remove_key(self, mki: bytes, /) -> None: ...

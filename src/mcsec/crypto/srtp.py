@@ -1,30 +1,33 @@
 """SRTP and SRTCP (RFC 3711, RFC 7714): the transforms, and the types that may go on a bearer.
 
 Senders
-    A sender has one SSRC and one running packet index, which is its nonce. The index belongs to the SSRC: it counts on
-    when :meth:`~SrtcpSender.install_key` changes the key (RFC 3711 3.4). The caller reserves indexes, durably, before
-    it hands their range over as ``first`` and ``last``; there is no way to set an index or to go back. A process that
-    starts again takes a range above all that it had reserved, or a new SSRC. At the end of the range ``protect``
-    raises :class:`~mcsec.errors.IndexExhausted` until ``extend(last)`` moves it.
+    A sender has one SSRC and one running packet index, which is its nonce. The index belongs to the SSRC:
+    it counts on when :meth:`~SrtcpSender.install_key` changes the key (RFC 3711 3.4). The caller reserves
+    indexes, durably, before it hands their range over as ``first`` and ``last``; there is no way to set an
+    index or to go back. A process that starts again takes a range above all that it had reserved, or a new
+    SSRC. At the end of the range ``protect`` raises :class:`~mcsec.errors.IndexExhausted` until
+    ``extend(last)`` moves it.
 
 Receivers
-    A receiver has any number of master keys by MKI (0 to 128 octets) and a replay window for each pair of MKI and
-    SSRC, which moves only after the tag verified. A packet does not say how long its MKI is: the lengths of the
-    installed keys are tried, longest first, and the first that names a key decides. At most ``max_streams`` windows
-    are kept, about 100 octets each. None is ever evicted, because that would let its packets be replayed: past the
-    bound a new SSRC is refused with :class:`~mcsec.errors.Refused` until a key is removed. For the same reason
-    ``add_key`` refuses an MKI that is in use; who removes a key and adds the same again forgets what was seen.
+    A receiver has any number of master keys by MKI (0 to 128 octets) and a replay window for each pair of
+    MKI and SSRC, which moves only after the tag verified. A packet does not say how long its MKI is: the
+    lengths of the installed keys are tried, longest first, and the first that names a key decides. At most
+    ``max_streams`` windows are kept, about 100 octets each. None is ever evicted, because that would let
+    its packets be replayed: past the bound a new SSRC is refused with :class:`~mcsec.errors.Refused` until
+    a key is removed. For the same reason ``add_key`` refuses an MKI that is in use; who removes a key and
+    adds the same again forgets what was seen.
 
-    SRTCP packets with E = 0, which are authenticated and not encrypted, are refused unless the receiver is made with
-    ``accept_unencrypted=True``.
+    SRTCP packets with E = 0, which are authenticated and not encrypted, are refused unless the receiver is
+    made with ``accept_unencrypted=True``.
 
-    ``unprotect`` raises :class:`~mcsec.errors.DecodeError` (no such packet), :class:`~mcsec.errors.UnknownKey`,
-    :class:`~mcsec.errors.Replayed`, :class:`~mcsec.errors.CheckFailed` and :class:`~mcsec.errors.Refused`, all of them
-    ``PeerError``.
+    ``unprotect`` raises :class:`~mcsec.errors.DecodeError` (no such packet),
+    :class:`~mcsec.errors.UnknownKey`, :class:`~mcsec.errors.Replayed`, :class:`~mcsec.errors.CheckFailed`
+    and :class:`~mcsec.errors.Refused`, all of them ``PeerError``.
 
-The SRTP pair is for media endpoints. An MCX server forwards media as it is and holds no key of it. The SRTP receiver
-estimates the rollover counter (RFC 3711 3.3.1), starting from 0 unless ``start_stream(ssrc, roc)`` told another; with
-``carry_roc`` both ends put it into every packet instead (RFC 4771 mode 3; TS 33.179 E.2).
+The SRTP pair is for media endpoints. An MCX server forwards media as it is and holds no key of it. The SRTP
+receiver estimates the rollover counter (RFC 3711 3.3.1), starting from 0 unless ``start_stream(ssrc, roc)``
+told another; with ``carry_roc`` both ends put it into every packet instead (RFC 4771 mode 3; TS 33.179
+E.2).
 """
 
 from __future__ import annotations
@@ -75,8 +78,8 @@ class SrtpProfile(StrEnum):
 class ForwardedMedia:
     """Media that a server received and passes on unchanged; it holds no key that would open it.
 
-    Only the shape can be checked here. RTCP is refused, so that no floor control or subchannel control message gets
-    on a bearer under the name of media.
+    Only the shape can be checked here. RTCP is refused, so that no floor control or subchannel control
+    message gets on a bearer under the name of media.
 
     :raises InvalidValue: no RTP packet.
     """
