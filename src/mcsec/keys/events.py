@@ -92,6 +92,19 @@ class KeyRetired(KeyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRenewalDue(KeyEvent):
+    """The key that is sent under expires soon; a successor is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendingPaused(Event):
+    """Nothing is sent for ``scope`` until its new key is sent under, ``until`` at the latest."""
+
+    scope: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRevoked(KeyEvent):
     """The key must not be used any more."""
 
@@ -143,6 +156,14 @@ class BroadcastRefused(Event):
 @dataclass(frozen=True, slots=True)
 class KeyInstalled(KeyEvent):
     """A downloaded key went into the keyring."""
+
+    scope: str
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUpdated(KeyEvent):
+    """A key that was held already came again with another scope or other times."""
 
     scope: str
     signer: str

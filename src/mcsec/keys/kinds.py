@@ -108,7 +108,8 @@ class KeyKind:
     ``makers`` make the first key and any later one. ``routes`` are the (sender, receiver) pairs between which
     a MIKEY message may carry it; a receiver checks them against the signer. ``cs_ids`` has the CS-ID of each
     service that the key derivation takes: one number, or two where caller and called party have their own.
-    ``docs/readings/keys.md`` says how sure each number is.
+    ``docs/readings/keys.md`` says how sure each number is. ``one_at_a_time``: a new key takes the place of
+    the older one of the same scope.
     """
 
     tag: PurposeTag
@@ -122,6 +123,7 @@ class KeyKind:
     mki: MkiForm = MkiForm.KEY_ID
     octets: int = KEY_OCTETS
     rand_octets: int = RAND_OCTETS
+    one_at_a_time: bool = True
     open_point: str = ""
 
     def cs_id(self, service: Service = Service.MCPTT, *, called: bool = False) -> int:
@@ -166,6 +168,7 @@ _ROWS = (
         bound=Bound.GROUPS,
         cs_ids=_cs_ids(PurposeTag.GMK, CsId.MCVIDEO_GROUP),
         mki=MkiForm.KEY_ID_AND_USER_KEY_ID,
+        one_at_a_time=False,
         clause="TS 33.180 5.7.1, 7.4.2",
     ),
     KeyKind(
