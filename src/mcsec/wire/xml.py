@@ -5,6 +5,7 @@ Every document of every peer passes :func:`parse`; nothing else in the house cal
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import resources
 
@@ -16,6 +17,8 @@ from mcsec.errors import DecodeError
 MAX_OCTETS = 1 << 20
 #: libxml2 itself refuses deeper documents; no schema of ours comes near.
 MAX_DEPTH = 64
+
+_ELEMENT = re.compile(r"Element '(?:\{[^}]*\})?([^']*)'")
 
 
 def parse(document: bytes, *, max_octets: int = MAX_OCTETS) -> etree._Element:
@@ -80,6 +83,8 @@ def validate(root: etree._Element, package: str, name: str) -> None:
     """
     checker = schema(package, name)
     if not checker.validate(root):
+        # The message of libxml2 quotes values of the peer; the name of the element is enough.
         first = checker.error_log[0]
-        # The message of libxml2 quotes values of the peer; the element's path is enough.
-        raise DecodeError(f"not valid by the schema at {first.path or '/'}", code="xml.schema")
+        named = _ELEMENT.match(first.message)
+        where = named[1] if named else "the root"
+        raise DecodeError(f"not valid by the schema: line {first.line}, {where}", code="xml.schema")
