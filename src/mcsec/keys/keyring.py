@@ -321,7 +321,7 @@ def _ranks(traffic: Traffic, name: str) -> Iterator[_Place]:
 def _kind_on(mki: bytes, traffic: Traffic) -> KeyKind:
     """The kind that ``mki`` tells by its size and purpose tag, if it is legal for ``traffic``."""
     for kind in kinds_for(traffic):
-        if len(mki) == kind.mki.octets and mki[0] >> 4 == kind.tag:
+        if kind.named_by(mki):
             return kind
     raise _refused("wrong-kind", f"an MKI of {len(mki)} octets that names no key for {traffic}")
 

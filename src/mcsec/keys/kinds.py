@@ -132,6 +132,10 @@ class KeyKind:
         numbers = self.cs_ids[service]
         return numbers[-1] if called else numbers[0]
 
+    def named_by(self, mki: bytes) -> bool:
+        """Whether an MKI has the size and the purpose tag of this kind."""
+        return len(mki) == self.mki.octets and mki[0] >> 4 == self.tag
+
     def require_route(self, sender: Party, receiver: Party) -> None:
         """Accept a MIKEY message with a key of this kind from ``sender`` at ``receiver``.
 
