@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from mcsec.errors import DecodeError, InvalidValue
 from mcsec.mikey.cursor import Cursor, Read
 from mcsec.mikey.extensions import ProtectedParameters, SakkeToSelf
 from mcsec.mikey.header import GenericCs, Header, SrtpCs
-from mcsec.mikey.message import MAX_OCTETS, IMessage, encode_chain
+from mcsec.mikey.message import MAX_OCTETS, IMessage, Payload, encode_chain
 from mcsec.mikey.numbers import IdRole, MapType
 from mcsec.mikey.payloads import SIGN_HEADER, Idr, Rand, Sakke, SecurityPolicy, Sign, Timestamp
 from support.imessages import headers, imessages
@@ -35,6 +35,10 @@ def message(**changes: Any) -> IMessage:
     } | changes
     payloads = tuple(part for part in parts.values() if part is not None)
     return IMessage(Header(bytes.fromhex("6abcdef0")), payloads, Sign(bytes(129)))
+
+
+def chain(header: Header, payloads: Sequence[Payload]) -> bytes:
+    return encode_chain(header, [(payload.type, payload.encode()) for payload in payloads])
 
 
 def outcome(octets: bytes) -> IMessage | DecodeError:
@@ -103,7 +107,7 @@ def test_a_mandatory_payload_is_missed(slot: str) -> None:
     with pytest.raises(InvalidValue, match=slot):
         message(**{slot: None})
     payloads = tuple(payload for payload in message().payloads if payload.slot != slot)
-    octets = encode_chain(message().header, payloads) + Sign(bytes(129)).encode()
+    octets = chain(message().header, payloads) + Sign(bytes(129)).encode()
     with pytest.raises(DecodeError, match=slot):
         IMessage.decode(octets)
 
@@ -111,10 +115,10 @@ def test_a_mandatory_payload_is_missed(slot: str) -> None:
 @pytest.mark.parametrize("number", range(7))
 def test_no_payload_stands_twice(number: int) -> None:
     payloads = (*message().payloads, message().payloads[number])
-    octets = encode_chain(message().header, payloads) + Sign(bytes(129)).encode()
+    octets = chain(message().header, payloads) + Sign(bytes(129)).encode()
     with pytest.raises(DecodeError, match="twice") as caught:
         IMessage.decode(octets)
-    assert caught.value.offset == len(encode_chain(message().header, message().payloads))
+    assert caught.value.offset == len(chain(message().header, message().payloads))
 
 
 def test_a_uid_takes_the_place_of_the_uri_and_never_stands_beside_it() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 from mcsec.errors import DecodeError
+from mcsec.mikey.refusals import MALFORMED
 
 
 class Read(NamedTuple):
@@ -91,4 +92,9 @@ class Cursor:
     def fail(self, message: str, offset: int | None = None) -> DecodeError:
         """The error to raise; at the present offset unless another is given."""
         text = f"{self.scope}: {message}" if self.scope else message
-        return DecodeError(text, self.offset if offset is None else offset, code="mikey.malformed")
+        return malformed(text, self.offset if offset is None else offset)
+
+
+def malformed(message: str, offset: int) -> DecodeError:
+    """The error for octets that are no I_MESSAGE."""
+    return DecodeError(message, offset, code=MALFORMED.code, clause=MALFORMED.clause, hint=MALFORMED.hint)

@@ -22,8 +22,8 @@ _DATA_PAYLOAD = 0x03
 _ENCRYPTED_BIT = 0x40
 
 
-def _extension(next_payload: int, number: int, data: bytes) -> bytes:
-    return bytes((next_payload, number)) + len(data).to_bytes(2) + data
+def _extension(number: int, data: bytes) -> bytes:
+    return bytes((number,)) + len(data).to_bytes(2) + data
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class SakkeToSelf:
         inner_next = cursor.uint(1, "next payload (ignored)")
         return cls(Sakke.decode(cursor), inner_next)
 
-    def encode(self, next_payload: int) -> bytes:
-        """The whole extension."""
-        return _extension(next_payload, ExtensionType.SAKKE_TO_SELF, self.sakke.encode(self.inner_next))
+    def encode(self) -> bytes:
+        """Type, length, data."""
+        return _extension(ExtensionType.SAKKE_TO_SELF, bytes((self.inner_next,)) + self.sakke.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +111,12 @@ class ProtectedParameters:
         sealed = cursor.take(cursor.uint(2, "element length"), "ciphertext and tag")
         return cls(iv, dppk_id, sealed, date_time, payload_id, sequence, algorithm, message_type, iei)
 
-    def encode(self, next_payload: int) -> bytes:
-        """The whole extension."""
+    def encode(self) -> bytes:
+        """Type, length, data."""
         data = b"".join(
             (self.authenticated_header, bytes((self.iei,)), len(self.sealed).to_bytes(2), self.sealed)
         )
-        return _extension(next_payload, ExtensionType.KEY_PARAMETERS, data)
+        return _extension(ExtensionType.KEY_PARAMETERS, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,9 @@ class OtherExtension:
         """One of each number."""
         return f"general extension {self.number}"
 
-    def encode(self, next_payload: int) -> bytes:
-        """The whole extension."""
-        return _extension(next_payload, self.number, self.data)
+    def encode(self) -> bytes:
+        """Type, length, data."""
+        return _extension(self.number, self.data)
 
 
 Extension = SakkeToSelf | ProtectedParameters | OtherExtension

@@ -8,6 +8,7 @@ from typing import Self
 from mcsec.errors import DecodeError, InvalidValue
 from mcsec.mikey.cursor import Cursor
 from mcsec.mikey.numbers import DATA_TYPE_SAKKE, PRF_HMAC_SHA_256, PROTOCOL_SRTP, VERSION, MapType
+from mcsec.mikey.refusals import UNSUPPORTED
 
 _TOP_BIT = 0x80
 _LOW_BITS = 0x7F
@@ -146,6 +147,7 @@ def _expect(cursor: Cursor, found: int, wanted: int, field: str) -> None:
         raise DecodeError(
             f"HDR: {field} {found}, not {wanted}",
             cursor.offset - 1,
-            code="mikey.unsupported",
-            clause="TS 33.180 E.1.2",
+            code=UNSUPPORTED.code,
+            clause=UNSUPPORTED.clause,
+            hint=UNSUPPORTED.hint,
         )

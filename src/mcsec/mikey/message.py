@@ -6,12 +6,12 @@ once only, and keeps the order: a decoded message encodes to the same octets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from mcsec.errors import DecodeError, InvalidValue
-from mcsec.mikey.cursor import Cursor, Read
+from mcsec.errors import InvalidValue
+from mcsec.mikey.cursor import Cursor, Read, malformed
 from mcsec.mikey.extensions import Extension, ProtectedParameters, SakkeToSelf, decode_extension
 from mcsec.mikey.header import Header
 from mcsec.mikey.numbers import IdRole, PayloadType
@@ -63,7 +63,7 @@ class IMessage:
         :raises DecodeError: anything that is not exactly one I_MESSAGE.
         """
         if len(octets) > MAX_OCTETS:
-            raise DecodeError(f"more than {MAX_OCTETS} octets", MAX_OCTETS, code="mikey.malformed")
+            raise malformed(f"more than {MAX_OCTETS} octets", MAX_OCTETS)
         cursor = Cursor(octets, trace)
         start = 0
         try:
@@ -80,11 +80,12 @@ class IMessage:
             cursor.finish()
             return cls(header, tuple(payloads.values()), sign)
         except InvalidValue as error:
-            raise DecodeError(str(error), start, code="mikey.malformed") from None
+            raise malformed(str(error), start) from None
 
     def encode(self) -> bytes:
         """The message on the wire."""
-        return encode_chain(self.header, self.payloads) + self.sign.encode()
+        parts = [(payload.type, payload.encode()) for payload in self.payloads]
+        return encode_chain(self.header, parts) + self.sign.encode()
 
     @property
     def timestamp(self) -> Timestamp:
@@ -140,16 +141,14 @@ class IMessage:
         return next(payload for payload in self.payloads if isinstance(payload, Idr) and payload.slot == slot)
 
 
-def encode_chain(header: Header, payloads: tuple[Payload, ...]) -> bytes:
-    """Header and payloads, each with the type of its successor; after the last one comes SIGN."""
-
-    def parts() -> Iterator[bytes]:
-        types = [payload.type for payload in payloads] + [PayloadType.SIGN]
-        yield header.encode(types[0])
-        for payload, successor in zip(payloads, types[1:], strict=True):
-            yield payload.encode(successor)
-
-    return b"".join(parts())
+def encode_chain(header: Header, parts: Sequence[tuple[PayloadType, bytes]]) -> bytes:
+    """Header and encoded payloads, each behind the type of its successor; after the last one comes SIGN."""
+    successors = [number for number, _ in parts]
+    successors.append(PayloadType.SIGN)
+    octets = [header.encode(successors[0])]
+    for successor, (_, body) in zip(successors[1:], parts, strict=True):
+        octets += (bytes((successor,)), body)
+    return b"".join(octets)
 
 
 def _decode_payload(cursor: Cursor, number: int) -> tuple[int, Payload]:

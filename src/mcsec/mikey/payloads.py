@@ -1,7 +1,7 @@
 """The payloads between header and signature, and the signature (RFC 3830 6, RFC 6043 6.6, RFC 6509 4.2).
 
 Each class keeps what is on the wire, so that a decoded message encodes to the same octets. ``decode`` gets a
-cursor behind the payload's next-payload octet, ``encode`` gets the type of the payload that follows. Values
+cursor behind the payload's next-payload octet, and ``encode`` gives what follows that octet. Values
 that we do not support but can step over are kept; :mod:`mcsec.mikey.open` refuses them.
 """
 
@@ -67,11 +67,9 @@ class Timestamp:
             raise cursor.fail(f"TS type {number} is not NTP-UTC", cursor.offset - 1)
         return cls(cursor.uint(4, "NTP seconds"), cursor.uint(4, "NTP fraction"))
 
-    def encode(self, next_payload: int) -> bytes:
-        """Ten octets."""
-        return b"".join(
-            (bytes((next_payload, TIMESTAMP_NTP_UTC)), self.seconds.to_bytes(4), self.fraction.to_bytes(4))
-        )
+    def encode(self) -> bytes:
+        """Nine octets."""
+        return bytes((TIMESTAMP_NTP_UTC,)) + self.seconds.to_bytes(4) + self.fraction.to_bytes(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +90,9 @@ class Rand:
         """Length, then RAND."""
         return cls(cursor.take(cursor.uint(1, "RAND length"), "RAND"))
 
-    def encode(self, next_payload: int) -> bytes:
+    def encode(self) -> bytes:
         """Length, then RAND."""
-        return bytes((next_payload, len(self.octets))) + self.octets
+        return bytes((len(self.octets),)) + self.octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +148,9 @@ class Idr:
             raise cursor.fail(f"ID type {id_type}", cursor.offset - 1)
         return cls(IdRole(role), cursor.take(cursor.uint(2, "ID length"), "ID data"), IdType(id_type))
 
-    def encode(self, next_payload: int) -> bytes:
+    def encode(self) -> bytes:
         """Role, type, length, data."""
-        return bytes((next_payload, self.role, self.id_type)) + len(self.data).to_bytes(2) + self.data
+        return bytes((self.role, self.id_type)) + len(self.data).to_bytes(2) + self.data
 
 
 _ID_SLOTS = {
@@ -196,10 +194,10 @@ class SecurityPolicy:
             parameters.append((number, inner.take(inner.uint(1, "parameter length"), "parameter value")))
         return cls(tuple(parameters), policy, protocol)
 
-    def encode(self, next_payload: int) -> bytes:
+    def encode(self) -> bytes:
         """Policy number, protocol, length, parameters."""
         body = b"".join(bytes((number, len(value))) + value for number, value in self.parameters)
-        return bytes((next_payload, self.policy, self.protocol)) + len(body).to_bytes(2) + body
+        return bytes((self.policy, self.protocol)) + len(body).to_bytes(2) + body
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +224,9 @@ class Sakke:
         scheme = cursor.uint(1, "ID scheme")
         return cls(cursor.take(cursor.uint(2, "SAKKE length"), "SAKKE data"), parameters, scheme)
 
-    def encode(self, next_payload: int) -> bytes:
+    def encode(self) -> bytes:
         """Parameter set, identifier scheme, length, data."""
-        return bytes((next_payload, self.parameters, self.scheme)) + len(self.sed).to_bytes(2) + self.sed
+        return bytes((self.parameters, self.scheme)) + len(self.sed).to_bytes(2) + self.sed
 
 
 #: The two octets in front of an ECCSI signature; they are part of what is signed.
