@@ -9,6 +9,8 @@ pub enum Error {
     Size(&'static str, usize, usize),
     /// The octets are no valid member of their type (not on the curve, out of range, wrong first octet): what it is.
     Invalid(&'static str),
+    /// An argument does not fit the object that it is given to: why.
+    Argument(&'static str),
     /// Octets from the network are no packet of their kind: what is wrong, and at which octet.
     Decode(&'static str, usize),
     /// A packet is well formed and must not be acted on: why.
@@ -33,7 +35,7 @@ impl fmt::Display for Error {
             }
             Self::Invalid(what) => write!(f, "{what}: not a valid value"),
             // The Python exception adds the offset itself.
-            Self::Decode(what, _) | Self::Refused(what) => f.write_str(what),
+            Self::Argument(what) | Self::Decode(what, _) | Self::Refused(what) => f.write_str(what),
             Self::Check(what) => write!(f, "{what}: check failed"),
             Self::Replay => f.write_str("replayed or too old packet index"),
             Self::UnknownKey => f.write_str("no key under this identifier"),

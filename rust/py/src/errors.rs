@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 /// The exception class in `mcsec.errors` that a variant becomes.
 fn class_name(error: Error) -> &'static str {
     match error {
-        Error::Size(..) | Error::Invalid(_) => "InvalidValue",
+        Error::Size(..) | Error::Invalid(_) | Error::Argument(_) => "InvalidValue",
         Error::Decode(..) => "DecodeError",
         Error::Refused(_) => "Refused",
         Error::Check(_) => "CheckFailed",

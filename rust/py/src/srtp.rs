@@ -313,7 +313,7 @@ impl FromPyObject<'_, '_> for PyProfile {
         match object.extract::<&str>()? {
             "AEAD_AES_128_GCM" => Ok(Self(Profile::AeadAes128Gcm)),
             "AES_CM_128_HMAC_SHA1_80" => Ok(Self(Profile::AesCm128HmacSha1_80)),
-            _ => Err(to_py(Error::Invalid("SRTP profile"))),
+            _ => Err(to_py(Error::Argument("SRTP profile: none of that name"))),
         }
     }
 }
@@ -327,7 +327,7 @@ impl<'py, T: for<'a> FromPyObject<'a, 'py, Error = PyErr>> FromPyObject<'_, 'py>
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         object.extract().map(Self).map_err(|error: PyErr| {
             if error.is_instance_of::<PyOverflowError>(object.py()) {
-                to_py(Error::Invalid("number out of range"))
+                to_py(Error::Argument("number: out of range"))
             } else {
                 error
             }
@@ -346,7 +346,7 @@ fn fill<T>(
     length: usize,
     write: impl FnOnce(&mut [u8]) -> Result<T>,
 ) -> PyResult<(Py<PyBytes>, Result<T>)> {
-    let mut done = Err(Error::Invalid("packet: not written"));
+    let mut done = Err(Error::Argument("packet: not written"));
     let octets = PyBytes::new_with(py, length, |out| {
         done = write(out);
         Ok(())

@@ -111,7 +111,7 @@ impl Ring {
     pub(super) fn add(&mut self, mki: &[u8], key: &Secret, salt: &Secret) -> Result<()> {
         check_mki(mki)?;
         if self.entries.contains_key(mki) {
-            return Err(Error::Invalid("MKI: it already names a key"));
+            return Err(Error::Argument("MKI: it already names a key"));
         }
         let transform = Transform::new(self.profile, self.purpose, key, salt)?;
         let mki: Arc<[u8]> = mki.into();

@@ -42,11 +42,11 @@ impl RocMemory {
     /// Sets the rollover counter of an SSRC that has sent nothing yet.
     pub(super) fn tell(&mut self, ring: &Ring, ssrc: u32, roc: u32) -> Result<()> {
         if let Some(Known::Seen(_)) = self.0.get(&ssrc) {
-            return Err(Error::Invalid("SSRC: its rollover counter is known"));
+            return Err(Error::Argument("SSRC: its rollover counter is known"));
         }
         self.make_room(ring);
         if self.0.len() >= ring.max_streams() && !self.0.contains_key(&ssrc) {
-            return Err(Error::Invalid("SSRC: no room for another sender"));
+            return Err(Error::Argument("SSRC: no room for another sender"));
         }
         self.0.insert(ssrc, Known::Told(roc));
         Ok(())

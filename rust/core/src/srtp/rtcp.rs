@@ -34,7 +34,7 @@ impl Sender {
     /// A sender for `ssrc` that uses the indexes `first..=last` (1 to [`MAX_INDEX`]) and nothing else.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a range or an MKI that cannot be, [`Error::Size`] for a key or a salt.
+    /// [`Error::Argument`] for a range or an MKI that cannot be, [`Error::Size`] for a key or a salt.
     pub fn new(
         profile: Profile,
         ssrc: u32,
@@ -68,7 +68,7 @@ impl Sender {
     /// Moves the end of the reserved range up to `last`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when `last` is below the present end, or no SRTCP index.
+    /// [`Error::Argument`] when `last` is below the present end, or no SRTCP index.
     pub fn extend(&mut self, last: u64) -> Result<()> {
         self.indexes.extend(last)
     }
@@ -100,12 +100,12 @@ impl Sender {
     /// Protects a packet (compound or not) into `out`, which has [`Self::protected_length`] octets.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for octets that are no RTCP packet of this SSRC, [`Error::Exhausted`] without a free index.
+    /// [`Error::Argument`] for octets that are no RTCP packet of this SSRC, [`Error::Exhausted`] without a free index.
     pub fn protect(&mut self, packet: &[u8], out: &mut [u8]) -> Result<()> {
         match header_fault(packet) {
-            Some((what, _)) => return Err(Error::Invalid(what)),
+            Some((what, _)) => return Err(Error::Argument(what)),
             None if read_u32(packet, 4) != self.ssrc => {
-                return Err(Error::Invalid("RTCP packet: SSRC of another sender"));
+                return Err(Error::Argument("RTCP packet: SSRC of another sender"));
             }
             None if out.len() != self.protected_length(packet.len()) => {
                 return Err(Error::Size(
@@ -151,7 +151,7 @@ impl Receiver {
     /// Packets with E = 0 (authenticated, not encrypted) are refused unless `accept_unencrypted`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a window size that is not offered.
+    /// [`Error::Argument`] for a window size that is not offered.
     pub fn new(
         profile: Profile,
         window: usize,
@@ -168,7 +168,7 @@ impl Receiver {
     /// Installs a key under `mki`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the MKI is taken or too long, [`Error::Size`] for a key or a salt.
+    /// [`Error::Argument`] when the MKI is taken or too long, [`Error::Size`] for a key or a salt.
     pub fn add_key(&mut self, mki: &[u8], master_key: &Secret, master_salt: &Secret) -> Result<()> {
         self.ring.add(mki, master_key, master_salt)
     }

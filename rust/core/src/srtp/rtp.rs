@@ -42,7 +42,7 @@ impl Sender {
     /// `carry_roc` every packet ends with the counter; only AEAD profiles have that.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for arguments that cannot be, [`Error::Size`] for a key or a salt.
+    /// [`Error::Argument`] for arguments that cannot be, [`Error::Size`] for a key or a salt.
     pub fn new(
         profile: Profile,
         ssrc: u32,
@@ -80,7 +80,7 @@ impl Sender {
     /// Moves the end of the reserved range up to `last`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when `last` is below the present end, or no SRTP index.
+    /// [`Error::Argument`] when `last` is below the present end, or no SRTP index.
     pub fn extend(&mut self, last: u64) -> Result<()> {
         self.indexes.extend(last)
     }
@@ -113,12 +113,12 @@ impl Sender {
     /// Protects a packet into `out`, which has [`Self::protected_length`] octets.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for octets that are no RTP packet of this SSRC and for an index that is not above all those
+    /// [`Error::Argument`] for octets that are no RTP packet of this SSRC and for an index that is not above all those
     /// used before, [`Error::Exhausted`] for one above the range.
     pub fn protect(&mut self, packet: &[u8], out: &mut [u8]) -> Result<()> {
-        let header = header_length(packet).map_err(|(what, _)| Error::Invalid(what))?;
+        let header = header_length(packet).map_err(|(what, _)| Error::Argument(what))?;
         if read_u32(packet, 8) != self.ssrc {
-            return Err(Error::Invalid("RTP packet: SSRC of another sender"));
+            return Err(Error::Argument("RTP packet: SSRC of another sender"));
         }
         let length = self.protected_length(packet.len());
         if out.len() != length {
@@ -174,7 +174,7 @@ impl Receiver {
     /// With `carry_roc` the rollover counter is read from each packet, not estimated.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a window size that is not offered, and for `carry_roc` without an AEAD profile.
+    /// [`Error::Argument`] for a window size that is not offered, and for `carry_roc` without an AEAD profile.
     pub fn new(
         profile: Profile,
         window: usize,
@@ -193,7 +193,7 @@ impl Receiver {
     /// Installs a key under `mki`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the MKI is taken or too long, [`Error::Size`] for a key or a salt.
+    /// [`Error::Argument`] when the MKI is taken or too long, [`Error::Size`] for a key or a salt.
     pub fn add_key(&mut self, mki: &[u8], master_key: &Secret, master_salt: &Secret) -> Result<()> {
         self.ring.add(mki, master_key, master_salt)
     }
@@ -206,7 +206,7 @@ impl Receiver {
     /// Tells the rollover counter of the first packet that `ssrc` will send here; without it the counter is 0.
     ///
     /// # Errors
-    /// [`Error::Invalid`] once a packet of `ssrc` was accepted, and when there is no room for another SSRC.
+    /// [`Error::Argument`] once a packet of `ssrc` was accepted, and when there is no room for another SSRC.
     pub fn start_stream(&mut self, ssrc: u32, roc: u32) -> Result<()> {
         self.rocs.tell(&self.ring, ssrc, roc)
     }
@@ -296,7 +296,7 @@ fn tail(profile: Profile, roc: [u8; 4]) -> Tail {
 /// In a profile with HMAC, mode 3 would stand in place of the authentication tag.
 fn check_carry_roc(profile: Profile, carry_roc: bool) -> Result<()> {
     if carry_roc && profile != Profile::AeadAes128Gcm {
-        return Err(Error::Invalid(
+        return Err(Error::Argument(
             "rollover counter in packets: only with an AEAD profile",
         ));
     }

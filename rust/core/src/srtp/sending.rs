@@ -31,7 +31,7 @@ impl SendingKey {
 /// Refuses an MKI that no packet can carry.
 pub(super) fn check_mki(mki: &[u8]) -> Result<()> {
     if mki.len() > MAX_MKI {
-        return Err(Error::Invalid("MKI: longer than 128 octets"));
+        return Err(Error::Argument("MKI: longer than 128 octets"));
     }
     Ok(())
 }
@@ -48,7 +48,9 @@ impl IndexRange {
     /// The indexes `first..=last`, of those that the protocol has (`least..=limit`).
     pub(super) fn new(first: u64, last: u64, least: u64, limit: u64) -> Result<Self> {
         if first < least || last > limit || first > last {
-            return Err(Error::Invalid("packet index range"));
+            return Err(Error::Argument(
+                "packet index range: empty, or beyond the indexes that there are",
+            ));
         }
         Ok(Self {
             next: first,
@@ -72,7 +74,7 @@ impl IndexRange {
     /// Moves the end up to `last`.
     pub(super) fn extend(&mut self, last: u64) -> Result<()> {
         if last < self.last || last > self.limit {
-            return Err(Error::Invalid(
+            return Err(Error::Argument(
                 "packet index range: the end can only move up",
             ));
         }
@@ -90,7 +92,7 @@ impl IndexRange {
     /// Uses up `index` and everything below it.
     pub(super) fn take_at(&mut self, index: u64) -> Result<()> {
         if index < self.next {
-            return Err(Error::Invalid("packet index: already used"));
+            return Err(Error::Argument("packet index: already used"));
         }
         if index > self.last {
             return Err(Error::Exhausted);

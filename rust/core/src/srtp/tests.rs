@@ -211,7 +211,7 @@ fn an_rtp_index_is_never_used_twice() {
     }
     assert_eq!(sender.indexes().next(), (1 << 16 | 1) + 1);
     for sequence in [1, 0, 65_535] {
-        let used = Err(Error::Invalid("packet index: already used"));
+        let used = Err(Error::Argument("packet index: already used"));
         assert_eq!(protect_rtp(&mut sender, sequence), used);
     }
 }
@@ -221,7 +221,7 @@ fn an_rtp_range_ends() {
     let mut sender = rtp_sender(7 << 16 | 10, 7 << 16 | 12);
     assert!(matches!(
         protect_rtp(&mut sender, 9),
-        Err(Error::Invalid(_))
+        Err(Error::Argument(_))
     ));
     protect_rtp(&mut sender, 12).unwrap();
     assert_eq!(protect_rtp(&mut sender, 13), Err(Error::Exhausted));

@@ -105,7 +105,7 @@ impl Transform {
                 let made = with_joined(head, tail.octets(), |aad| {
                     cipher.encrypt_inout_detached(&nonce.into(), aad, InOutBuf::from(&mut *body))
                 });
-                tag.copy_from_slice(&made.map_err(|_| Error::Invalid("packet: too long"))?);
+                tag.copy_from_slice(&made.map_err(|_| Error::Argument("packet: too long"))?);
             }
             Self::Cm { cipher, mac, salt } => {
                 cm_stream(cipher, salt, ssrc, index).apply_keystream(body);

@@ -19,10 +19,12 @@ impl Window {
     /// A window over the `size` latest indexes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when `size` is not in [`MIN_WINDOW`]..=[`MAX_WINDOW`].
+    /// [`Error::Argument`] when `size` is not in [`MIN_WINDOW`]..=[`MAX_WINDOW`].
     pub fn new(size: usize) -> Result<Self> {
         if !(MIN_WINDOW..=MAX_WINDOW).contains(&size) {
-            return Err(Error::Invalid("replay window size"));
+            return Err(Error::Argument(
+                "replay window: its size is not in 64 to 32768",
+            ));
         }
         Ok(Self {
             bits: vec![0; size.div_ceil(64)].into_boxed_slice(),
