@@ -47,7 +47,7 @@ def refused(octets: bytes, profile: Profile = STRICT) -> tuple[str, int]:
         ("a5" + IDLE[2:], "rtcp.padding-bit", 0),
         ("85c9" + IDLE[4:], "rtcp.packet-type", 1),
         ("85cc0004" + IDLE[8:], "rtcp.length", 2),
-        ("85cc0001" + IDLE[8:], "rtcp.length", 2),
+        ("85cc0001" + IDLE[8:], "rtcp.length", 8),
         (IDLE[:16] + "4d4350ff" + IDLE[24:], "rtcp.name", 8),
         (IDLE[:16] + "4d435058" + IDLE[24:], "rtcp.unknown-name", 8),
         (IDLE[:16] + "4d434350" + IDLE[24:], "rtcp.unknown-name", 8),

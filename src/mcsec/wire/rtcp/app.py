@@ -79,30 +79,38 @@ class AppPacket:
 
 def read_header(reader: Reader) -> AppHeader:
     """The header under the cursor; what it promises must be there."""
+    subtype, ssrc, size = read_clear_header(reader)
+    if size < HEADER_OCTETS:
+        reader.fail(f"{size} octets are no APP packet", reader.position, code="rtcp.length")
+    name_at = reader.position
+    name = reader.octets(4, "name", say=lambda value: repr(value)[1:]).decode("latin-1")
+    if not _printable(name):
+        reader.fail("the name is not ASCII", name_at, code="rtcp.name")
+    return AppHeader(subtype, ssrc, name, size - HEADER_OCTETS)
+
+
+def read_clear_header(reader: Reader) -> tuple[int, int, int]:
+    """Subtype, SSRC and size of the packet: the eight octets that SRTCP leaves in clear (RFC 3711 3.4)."""
+    reader.clause = _CLAUSE
     start = reader.position
     first = reader.uint(1, "version, padding, subtype", say=_say_first)
     if first >> 6 != VERSION:
-        reader.fail(f"RTP version {first >> 6}, not 2", start, code="rtcp.version", clause=_CLAUSE)
+        reader.fail(f"RTP version {first >> 6}, not 2", start, code="rtcp.version")
     if first & 0x20:
-        reader.fail("the padding bit is set", start, code="rtcp.padding-bit", clause=_CLAUSE)
+        reader.fail("the padding bit is set", start, code="rtcp.padding-bit")
     kind = reader.uint(1, "packet type", say=lambda value: "APP" if value == PACKET_TYPE else "not APP")
     if kind != PACKET_TYPE:
-        reader.fail(f"packet type {kind}, not 204 (APP)", start + 1, code="rtcp.packet-type", clause=_CLAUSE)
+        reader.fail(f"packet type {kind}, not 204 (APP)", start + 1, code="rtcp.packet-type")
     words = reader.uint(2, "length", say=lambda value: f"{value} + 1 words, {value * 4 + 4} octets")
     size = words * 4 + 4
-    if size < HEADER_OCTETS or size > reader.end - start:
+    if size > reader.end - start:
         reader.fail(
             f"length says {size} octets, {reader.end - start} are there",
             start + 2,
             code="rtcp.length",
-            clause=_CLAUSE,
         )
     ssrc = reader.uint(4, "SSRC of the sender", say=lambda value: f"{value:08x}")
-    name_at = reader.position
-    name = reader.octets(4, "name", say=lambda value: repr(value)[1:]).decode("latin-1")
-    if not _printable(name):
-        reader.fail("the name is not ASCII", name_at, code="rtcp.name", clause=_CLAUSE)
-    return AppHeader(first & 0x1F, ssrc, name, size - HEADER_OCTETS)
+    return first & 0x1F, ssrc, size
 
 
 def decode_packets(datagram: bytes) -> tuple[AppPacket, ...]:

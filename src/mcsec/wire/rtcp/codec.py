@@ -111,29 +111,24 @@ def read_message(reader: Reader, profile: Profile) -> Message:
     header = read_header(reader)
     protocol = _protocol(reader, header.name, start + 8, profile)
     row = protocol.row(header.message_type, profile.release)
+    reader.clause = protocol.clause
     if row is None:
         reader.fail(
             f"{protocol.title} has no message type {header.message_type} in release {profile.release.value}",
             start,
             code="rtcp.message-type",
-            clause=protocol.clause,
         )
     if header.ack_requested and not row.ack and profile.strict:
-        reader.fail(
-            f"{row.name} asks for an acknowledgement", start, code="rtcp.ack", clause="TS 24.380 8.2.2"
-        )
+        reader.fail(f"{row.name} asks for an acknowledgement", start, code="rtcp.ack")
     asked = ", acknowledgement asked for" if header.ack_requested else ""
-    reader.amend(start, f"version 2, {row.name}{asked}", f"TS 24.380 {row.clause}")
-    reader.amend(start + 8, protocol.title, protocol.clause)
-    body = reader.part(header.body_octets, "body")
+    reader.clause = f"TS 24.380 {row.clause}"
+    reader.amend(start, f"version 2, {row.name}{asked}", reader.clause)
+    reader.amend(start + 8, f"{header.name}, {protocol.title}", protocol.clause)
+    body = reader.part(header.body_octets, "body", reader.clause)
     values, others = _read_fields(body, protocol, row, profile)
     for field in row.required:
         if field.attribute not in values:
-            reader.fail(
-                f"{row.name} without {field.name}",
-                code="rtcp.missing-field",
-                clause=f"TS 24.380 {row.clause}",
-            )
+            reader.fail(f"{row.name} without {field.name}", code="rtcp.missing-field")
     return row.message(
         ssrc=header.ssrc, ack_requested=header.ack_requested and row.ack, others=tuple(others), **values
     )
@@ -148,7 +143,6 @@ def _protocol(reader: Reader, name: str, at: int, profile: Profile) -> ControlPr
             f"no protocol is called {name!r}",
             at,
             code="rtcp.unknown-name",
-            clause="TS 24.380 8.1.2",
             hint=hint,
         )
     return PROTOCOLS[name]
@@ -162,12 +156,12 @@ def _read_fields(
     while body.remaining:
         header = read_field_header(body)
         field = row.field(protocol.canonical_id(header.id, header.length, profile), profile.release)
-        value = body.part(header.length, field.name if field else f"field {header.id}")
+        clause = f"TS 24.380 {field.clause if field else '8.1.3'}"
+        body.amend(header.offset, field.name if field else "not a field of this message", clause)
+        value = body.part(header.length, field.name if field else f"field {header.id}", clause)
         if field is None:
-            body.amend(header.offset, "not a field of this message", "TS 24.380 8.1.3")
             others.append(RawField(header.id, value.octets(header.length, "value")))
         else:
-            body.amend(header.offset, field.name, f"TS 24.380 {field.clause}")
             decoded = field.layout.read(value, profile)
             value.finish(field.name)
             if field.many:

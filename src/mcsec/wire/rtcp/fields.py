@@ -63,6 +63,7 @@ class FieldHeader:
 
 def read_field_header(reader: Reader) -> FieldHeader:
     """ID and Length under the cursor."""
+    reader.clause = _CLAUSE
     offset = reader.position
     field_id = reader.uint(1, "field ID")
     length = reader.uint(_length_octets(field_id), "length", say=lambda value: f"{value} octets")

@@ -35,10 +35,10 @@ class Reader:
     """Reads ``octets[position:end]``; past the end it raises :class:`DecodeError` with the offset.
 
     ``strict`` decides whether spare and padding octets that are not zero are refused. ``spans`` is filled
-    when given.
+    when given. ``clause`` is where the octets now read are specified; decoders set it as they go.
     """
 
-    __slots__ = ("_octets", "end", "position", "spans", "strict")
+    __slots__ = ("_octets", "clause", "end", "position", "spans", "strict")
 
     def __init__(
         self,
@@ -48,12 +48,14 @@ class Reader:
         spans: list[Span] | None = None,
         position: int = 0,
         end: int | None = None,
+        clause: str = "",
     ) -> None:
         self._octets = octets
         self.position = position
         self.end = len(octets) if end is None else end
         self.strict = strict
         self.spans = spans
+        self.clause = clause
 
     @property
     def remaining(self) -> int:
@@ -95,12 +97,17 @@ class Reader:
                 hint="decode with a lenient profile to ignore it",
             )
 
-    def part(self, size: int, name: str) -> Self:
-        """A reader of the next ``size`` octets, which this one passes over."""
+    def part(self, size: int, name: str, clause: str) -> Self:
+        """A reader of the next ``size`` octets, specified in ``clause``; this one passes over them."""
         start = self.position
         self._take(size, name)
         return type(self)(
-            self._octets, strict=self.strict, spans=self.spans, position=start, end=start + size
+            self._octets,
+            strict=self.strict,
+            spans=self.spans,
+            position=start,
+            end=start + size,
+            clause=clause,
         )
 
     def amend(self, start: int, meaning: str, clause: str) -> None:
@@ -129,16 +136,14 @@ class Reader:
 
     def _note(self, size: int, name: str, value: int | str, meaning: str | None) -> None:
         if self.spans is not None and size:
-            self.spans.append(Span(self.position - size, size, name, value, meaning or ""))
+            self.spans.append(Span(self.position - size, size, name, value, meaning or "", self.clause))
 
-    def fail(
-        self, message: str, at: int | None = None, *, code: str, clause: str = "", hint: str = ""
-    ) -> NoReturn:
+    def fail(self, message: str, at: int | None = None, *, code: str, hint: str = "") -> NoReturn:
         """Raise :class:`DecodeError`; ``at`` is the octet that is wrong, by default the next one."""
         raise DecodeError(
             message,
             self.position if at is None else at,
             code=code,
-            clause=clause or None,
+            clause=self.clause or None,
             hint=hint or None,
         )
