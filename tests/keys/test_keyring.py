@@ -185,6 +185,10 @@ def test_the_old_key_stays_readable_until_the_new_one_was_used_and_a_grace_passe
     assert opens(held, old, now=160.0) == "keyring.expired"
     assert names(held.poll(160.0)) == ["RemoveKey", "MuSiKDestroyed"]
     assert held.keys == (new,)
+    assert opens(held, old, now=161.0) == "keyring.expired"
+    with pytest.raises(Refused) as caught:
+        held.install(old, signer=SIGNER, now=161.0)
+    assert caught.value.code == "keys.destroyed"
 
 
 def test_the_first_use_of_the_old_key_does_not_end_the_new_one() -> None:

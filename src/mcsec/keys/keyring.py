@@ -102,7 +102,8 @@ class Keyring:
     def __init__(self, policy: KeyringPolicy = STANDARD) -> None:
         self.policy = policy
         self._entries: dict[KeyId, _Entry] = {}
-        self._revoked: dict[KeyId, None] = {}
+        # Keys that were destroyed, and why: to take one again would forget which packets were seen under it.
+        self._gone: dict[KeyId, str] = {}
         # Which kind was ever associated with which group (None: the default), and since when. It outlives the
         # keys: a MuSiK that was revoked or expired must not open the way back to an MKFC (design 5.2).
         self._associated: dict[_Place, float] = {}
@@ -131,8 +132,8 @@ class Keyring:
 
         The same key with another scope or other times replaces those (an update by its maker).
 
-        :raises Refused: ``keys.id-reused`` other octets or RAND under an ID that is held; ``keys.revoked``;
-            ``keys.expired``; ``keys.ring-full``.
+        :raises Refused: ``keys.id-reused`` other octets or RAND under an ID that is held; ``keys.revoked`` or
+            ``keys.destroyed`` it was held and is gone; ``keys.expired``; ``keys.ring-full``.
         """
         self._check_installable(key, now)
         known = self._entries.get(key.key_id)
@@ -157,12 +158,11 @@ class Keyring:
     def revoke(self, key_id: KeyId, reason: str, now: float) -> list[Output]:
         """The maker revoked a key (TS 33.180 E.6: status). Its ID is refused from now on, also if it comes
         later."""
-        self._revoked.pop(key_id, None)
-        self._revoked[key_id] = None
-        while len(self._revoked) > self.policy.tombstones:
-            del self._revoked[next(iter(self._revoked))]
         outputs: list[Output] = [events.KeyRevoked(now, key_id, reason)]
-        return outputs + (self._remove(key_id, "revoked", now) if key_id in self._entries else [])
+        if key_id in self._entries:
+            return outputs + self._remove(key_id, _REVOKED, now)
+        self._bury(key_id, _REVOKED)
+        return outputs
 
     def poll(self, now: float) -> list[Output]:
         """Destroy what expired and what is out of grace."""
@@ -178,7 +178,7 @@ class Keyring:
         outputs = [
             output for key_id in list(self._entries) for output in self._remove(key_id, "log-off", now)
         ]
-        self._revoked.clear()
+        self._gone.clear()
         self._associated.clear()
         return [*outputs, events.KeyringWiped(now, count)]
 
@@ -196,8 +196,9 @@ class Keyring:
         key_id = KeyId(int.from_bytes(mki[:4]))
         entry = self._entries.get(key_id)
         if entry is None:
-            if key_id in self._revoked:
-                raise _refused("revoked", f"{kind.tag.label} {key_id} is revoked")
+            if (why := self._gone.get(key_id)) is not None:
+                code = "revoked" if why == _REVOKED else "expired"
+                raise _refused(code, f"{kind.tag.label} {key_id} is gone: {why}")
             raise UnknownKey(f"no {kind.tag.label} {key_id} is held", code="keyring.unknown", clause=_CLAUSE)
         key = entry.key
         if entry.over(now):
@@ -246,8 +247,9 @@ class Keyring:
 
     def _check_installable(self, key: Key, now: float) -> None:
         known = self._entries.get(key.key_id)
-        if key.key_id in self._revoked:
-            raise Refused(f"{key!r} was revoked", code="keys.revoked", clause="TS 33.180 E.6")
+        if (why := self._gone.get(key.key_id)) is not None:
+            code = "keys.revoked" if why == _REVOKED else "keys.destroyed"
+            raise Refused(f"{key!r} is gone: {why}", code=code, clause="TS 33.180 E.6")
         if key.expired(now):
             raise Refused(f"{key!r} expired before it came", code="keys.expired")
         if known is not None and not known.key.same_octets(key):
@@ -294,6 +296,12 @@ class Keyring:
                 ends = until if other.until is None else min(other.until, until)
                 self._entries[key_id] = replace(other, until=ends)
 
+    def _bury(self, key_id: KeyId, why: str) -> None:
+        self._gone.pop(key_id, None)
+        self._gone[key_id] = why
+        while len(self._gone) > self.policy.tombstones:
+            del self._gone[next(iter(self._gone))]
+
     def _unplace(self, key: Key) -> None:
         for place in _places_of(key):
             self._places[place].remove(key.key_id)
@@ -303,7 +311,11 @@ class Keyring:
     def _remove(self, key_id: KeyId, reason: str, now: float) -> list[Output]:
         entry = self._entries.pop(key_id)
         self._unplace(entry.key)
+        self._bury(key_id, reason)
         return [RemoveKey(key_id, entry.key.kind.protects), events.KeyDestroyed(now, key_id, reason)]
+
+
+_REVOKED = "revoked"
 
 
 def _places_of(key: Key) -> list[_Place]:
