@@ -6,13 +6,15 @@ returns a boolean to say that a check passed.
 """
 
 from collections.abc import Sequence
-from typing import final
+from typing import ClassVar, final
 
 # --- secret.rs
 
 @final
 class Secret:
-    """Octets that must not be seen: redacted ``repr``, unpicklable, compared in constant time, wiped when collected."""
+    """Octets that must not be seen: redacted ``repr``, unpicklable, no hash, equality in constant time, wiped when
+    collected.
+    """
 
     def __init__(self, octets: bytes, /) -> None: ...
     @staticmethod
@@ -20,8 +22,15 @@ class Secret:
     def reveal(self) -> bytes:
         """A copy of the octets, for the wire or for storage under wrap. The copy is not wiped."""
 
+    def head(self, length: int, /) -> Secret:
+        """The first ``length`` octets; ``InvalidValue`` where there are not as many."""
+
+    def tail(self, length: int, /) -> Secret:
+        """The last ``length`` octets; ``InvalidValue`` where there are not as many."""
+
     def __len__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # as typeshed says of list: object has a hash, this has none
 
 # --- sakke.rs (RFC 6508, parameter set 1 of RFC 6509; TS 33.180 F.2)
 
@@ -76,12 +85,15 @@ class SakkeReceiver:
 
 @final
 class EccsiPublicKey:
-    """A KMS's public authentication key KPAK (65 octets)."""
+    """A KMS's public authentication key KPAK (65 octets). Builds its tables once; share one object per KMS."""
 
     def __init__(self, kpak: bytes, /) -> None: ...
     def octets(self) -> bytes: ...
-    def verify(self, identity: bytes, message: bytes, signature: bytes, /) -> None: ...
-    def validate_ssk(self, identity: bytes, ssk: Secret, pvt: bytes, /) -> None: ...
+    def verify(self, identity: bytes, message: bytes, signature: bytes, /) -> None:
+        """``CheckFailed`` for whatever is wrong with the signature, its size and form included."""
+
+    def validate_ssk(self, identity: bytes, ssk: Secret, pvt: bytes, /) -> None:
+        """``CheckFailed`` for whatever is wrong with SSK or PVT, their sizes included."""
 
 @final
 class EccsiMasterSecret:
@@ -93,22 +105,30 @@ class EccsiMasterSecret:
     @staticmethod
     def generate() -> EccsiMasterSecret: ...
     def export(self) -> Secret: ...
-    def public_octets(self) -> bytes: ...
+    def public_octets(self) -> bytes:
+        """KPAK, 65 octets."""
+
     def extract(self, identity: bytes, /) -> tuple[Secret, bytes]:
         """A fresh (SSK, PVT) of ``identity``: 32 and 65 octets."""
 
 @final
 class EccsiSigner:
-    """An identity's SSK and PVT, validated."""
+    """An identity's SSK and PVT, validated; ``CheckFailed`` as in :meth:`EccsiPublicKey.validate_ssk`."""
 
     def __init__(self, public: EccsiPublicKey, identity: bytes, ssk: Secret, pvt: bytes, /) -> None: ...
     def sign(self, message: bytes, /) -> bytes:
         """Signature of 129 octets: r, s, PVT."""
 
+def hazmat_eccsi_extract(master: EccsiMasterSecret, identity: bytes, v: Secret, /) -> tuple[Secret, bytes]:
+    """Only for :mod:`mcsec.crypto.hazmat`."""
+
+def hazmat_eccsi_sign(signer: EccsiSigner, message: bytes, j: Secret, /) -> bytes:
+    """Only for :mod:`mcsec.crypto.hazmat`."""
+
 # --- kdf.rs
 
 def mikey_prf(inkey: Secret, label: bytes, length: int, /) -> Secret:
-    """RFC 3830 4.1.2 with HMAC-SHA-256 (RFC 6043 6.1)."""
+    """RFC 3830 4.1.2 with HMAC-SHA-256 (RFC 6043 6.1); ``length`` from 1 to 8160."""
 
 def kdf(key: Secret, fc: int, parameters: Sequence[bytes], /) -> Secret:
     """KDF of TS 33.220 B.2: 32 octets of HMAC-SHA-256(key, FC || P0 || L0 || ...)."""

@@ -8,7 +8,7 @@ use crate::errors::{no_copy, to_py};
 
 /// Octets that must not be seen: redacted, unpicklable, compared in constant time, wiped when collected.
 #[pyclass(name = "Secret", frozen, eq, module = "mcsec._core")]
-#[derive(Clone, PartialEq)]
+#[derive(PartialEq)]
 pub(crate) struct PySecret(pub(crate) Secret);
 
 #[pymethods]
@@ -23,6 +23,16 @@ impl PySecret {
     #[pyo3(signature = (length, /))]
     fn random(length: usize) -> PyResult<Self> {
         Secret::random(length).map(Self).map_err(to_py)
+    }
+
+    #[pyo3(signature = (length, /))]
+    fn head(&self, length: usize) -> PyResult<Self> {
+        self.0.head(length).map(Self).map_err(to_py)
+    }
+
+    #[pyo3(signature = (length, /))]
+    fn tail(&self, length: usize) -> PyResult<Self> {
+        self.0.tail(length).map(Self).map_err(to_py)
     }
 
     fn reveal<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
