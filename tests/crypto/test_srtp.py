@@ -16,8 +16,9 @@ from mcsec.crypto.srtp import (
     SrtpProfile,
     SrtpReceiver,
     SrtpSender,
+    bearer_octets,
 )
-from mcsec.errors import CheckFailed, IndexExhausted, InvalidValue, Refused, Replayed, UnknownKey
+from mcsec.errors import CheckFailed, Forbidden, IndexExhausted, InvalidValue, Refused, Replayed, UnknownKey
 from support.srtp import (
     CM,
     GCM,
@@ -286,6 +287,21 @@ def test_forwarded_media_is_rtp_and_never_signalling() -> None:
     for octets in (rtcp(), srtcp_sender().protect(rtcp()).octets, b"", media[:11], b"\0" + media[1:]):
         with pytest.raises(InvalidValue):
             ForwardedMedia(octets)
+
+
+def test_only_packets_for_a_bearer_give_octets_to_one() -> None:
+    protected = srtcp_sender().protect(rtcp())
+    assert bearer_octets(protected) == protected.octets
+    assert bearer_octets(ForwardedMedia(rtp())) == rtp()
+
+    class Smuggled(ForwardedMedia):
+        def __post_init__(self) -> None:
+            """Leaves the check out."""
+
+    for packet in (rtcp(), protected.octets, Smuggled(rtcp()), srtcp_receiver().unprotect(protected.octets)):
+        with pytest.raises(Forbidden) as refused:
+            bearer_octets(packet)  # type: ignore[arg-type]  # what mypy refuses is refused at run time too
+        assert refused.value.code == "bearer.unprotected"
 
 
 def test_the_sizes_of_profiles() -> None:

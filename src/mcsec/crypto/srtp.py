@@ -37,7 +37,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from mcsec._core import OpenedPacket, ProtectedPacket, SrtcpReceiver, SrtcpSender, SrtpReceiver, SrtpSender
-from mcsec.errors import InvalidValue
+from mcsec.errors import Forbidden, InvalidValue
 
 __all__ = [
     "BearerPacket",
@@ -49,6 +49,7 @@ __all__ = [
     "SrtpProfile",
     "SrtpReceiver",
     "SrtpSender",
+    "bearer_octets",
 ]
 
 
@@ -95,4 +96,20 @@ class ForwardedMedia:
 
 
 BearerPacket: TypeAlias = ProtectedPacket | ForwardedMedia
-"""All that may be sent on a bearer."""
+"""All that an MCX server may send on a bearer."""
+
+
+def bearer_octets(packet: BearerPacket) -> bytes:
+    """The octets for the wire. Whatever sends on a bearer takes them from here, and from nowhere else.
+
+    :raises Forbidden: anything but a :class:`ProtectedPacket` or :class:`ForwardedMedia`, clear octets above all.
+    """
+    # Not isinstance: a subclass of ForwardedMedia could have left out its check.
+    if type(packet) not in (ProtectedPacket, ForwardedMedia):
+        raise Forbidden(
+            f"{type(packet).__name__} is no packet for a bearer",
+            code="bearer.unprotected",
+            clause="TS 24.380 13.1",
+            hint="protect it with SrtcpSender, or serve the listener by unicast",
+        )
+    return packet.octets

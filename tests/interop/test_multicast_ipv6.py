@@ -1,0 +1,39 @@
+"""IPv6 multicast on loopback, in a network namespace of its own: loopback has no IPv6 multicast route by default."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import asyncio
+from mcsec.errors import LocalError
+from mcsec.net.multicast import MulticastGroup, MulticastReceiver, MulticastSender, RelayedDatagram
+
+async def main():
+    group, heard = MulticastGroup.of("ff15::77", 47000), asyncio.Queue()
+    with MulticastReceiver(lambda *packet: heard.put_nowait(packet)) as bearer:
+        bearer.join(group)
+        with MulticastSender(group) as sender:
+            sender.send(RelayedDatagram(b"over six"))
+            octets, source, heard_in = await asyncio.wait_for(heard.get(), 5)
+            assert (octets, source[0], heard_in) == (b"over six", "::1", group), (octets, source, heard_in)
+    print("heard")
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.peer("unshare", "ip")
+def test_ipv6_on_loopback() -> None:
+    script = 'ip link set lo up && ip -6 route add local ff00::/8 dev lo table local && exec "$0" -c "$1"'
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", script, sys.executable, PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

@@ -1,0 +1,194 @@
+"""Multicast on loopback: what arrives, what stays on the machine, and what no sender takes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+
+from mcsec.crypto.srtp import ForwardedMedia
+from mcsec.errors import Forbidden, InvalidValue, LocalError
+from mcsec.net.multicast import MulticastGroup, MulticastReceiver, MulticastSender, RelayedDatagram, Source
+from support.srtp import rtcp, rtp, srtcp_receiver, srtcp_sender, srtp_sender
+
+pytestmark = pytest.mark.anyio
+IP_RECVTTL = 12  # Linux; Python's socket module has no name for it.
+SOURCES = Path(__file__).parents[2] / "src" / "mcsec"
+
+
+def free_group(last: int = 1) -> MulticastGroup:
+    """A group on a port that nobody uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return MulticastGroup.of(f"239.255.77.{last}", probe.getsockname()[1])
+
+
+class Heard:
+    """Collects what a receiver hands over."""
+
+    def __init__(self) -> None:
+        self.packets: list[tuple[bytes, Source, MulticastGroup]] = []
+        self._more = asyncio.Event()
+
+    def __call__(self, octets: bytes, source: Source, group: MulticastGroup) -> None:
+        self.packets.append((octets, source, group))
+        self._more.set()
+
+    async def wait_for(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.packets) < count:
+                self._more.clear()
+                await self._more.wait()
+
+
+async def test_protected_packets_and_media_arrive() -> None:
+    group, heard = free_group(), Heard()
+    control, receiver = srtcp_sender(), srtcp_receiver()
+    media = srtp_sender().protect(rtp()).octets
+    with MulticastReceiver(heard) as bearer, MulticastSender(group) as sender:
+        bearer.join(group)
+        sender.send(control.protect(rtcp()))
+        sender.send(ForwardedMedia(media))
+        sender.send(RelayedDatagram(b"opaque"))
+        await heard.wait_for(3)
+        assert sender.sent == 3
+        assert sender.dropped == 0
+    octets = [packet for packet, _, _ in heard.packets]
+    assert receiver.unprotect(octets[0]).octets == rtcp()
+    assert octets[1:] == [media, b"opaque"]
+    assert {source[0] for _, source, _ in heard.packets} == {"127.0.0.1"}
+    assert {heard_in for _, _, heard_in in heard.packets} == {group}
+
+
+@pytest.mark.parametrize("packet", [rtcp(), bytearray(rtcp()), "text", None])
+async def test_a_sender_takes_no_clear_octets(packet: object) -> None:
+    with MulticastSender(free_group()) as sender:
+        with pytest.raises(Forbidden):
+            sender.send(packet)  # type: ignore[arg-type]
+        assert sender.sent == 0
+
+
+async def test_a_receiver_hears_only_the_groups_it_joined() -> None:
+    first, heard = free_group(1), Heard()
+    second = MulticastGroup(MulticastGroup.of("239.255.77.2", 1).address, first.port)
+    with (
+        MulticastReceiver(heard) as bearer,
+        MulticastSender(first) as to_first,
+        MulticastSender(second) as to_second,
+    ):
+        bearer.join(first)
+        bearer.join(first)
+        assert bearer.groups == {first}
+        to_second.send(RelayedDatagram(b"not for us"))
+        to_first.send(RelayedDatagram(b"one"))
+        await heard.wait_for(1)
+        bearer.join(second)
+        bearer.leave(first)
+        bearer.leave(first)
+        assert bearer.groups == {second}
+        to_first.send(RelayedDatagram(b"too late"))
+        to_second.send(RelayedDatagram(b"two"))
+        await heard.wait_for(2)
+    assert [(octets, group) for octets, _, group in heard.packets] == [(b"one", first), (b"two", second)]
+    assert bearer.groups == frozenset()
+
+
+async def test_two_receivers_hear_the_same_packet() -> None:
+    group, heard, also_heard = free_group(), Heard(), Heard()
+    with (
+        MulticastReceiver(heard) as one,
+        MulticastReceiver(also_heard) as other,
+        MulticastSender(group) as sender,
+    ):
+        one.join(group)
+        other.join(group)
+        sender.send(RelayedDatagram(b"to all"))
+        await heard.wait_for(1)
+        await also_heard.wait_for(1)
+
+
+async def test_a_burst_arrives_whole_and_in_order() -> None:
+    group, heard = free_group(), Heard()
+    with MulticastReceiver(heard) as bearer, MulticastSender(group) as sender:
+        bearer.join(group)
+        for number in range(200):
+            sender.send(RelayedDatagram(number.to_bytes(2)))
+        await heard.wait_for(200)
+    assert [octets for octets, _, _ in heard.packets] == [number.to_bytes(2) for number in range(200)]
+
+
+async def test_leaving_inside_the_callback_is_allowed() -> None:
+    group, got = free_group(), asyncio.Event()
+
+    def leave(_octets: bytes, _source: Source, heard_in: MulticastGroup) -> None:
+        bearer.leave(heard_in)
+        got.set()
+
+    with MulticastReceiver(leave) as bearer, MulticastSender(group) as sender:
+        bearer.join(group)
+        sender.send(RelayedDatagram(b"one"))
+        sender.send(RelayedDatagram(b"two"))
+        async with asyncio.timeout(5):
+            await got.wait()
+        assert bearer.groups == frozenset()
+
+
+async def test_nothing_leaves_the_machine_by_default() -> None:
+    """The TTL of what arrives is 0: no router and no other host takes such a packet."""
+    group = free_group()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ears, MulticastSender(group) as sender:
+        ears.settimeout(5)
+        ears.bind((str(group.address), group.port))
+        ears.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+        index = socket.if_nametoindex("lo")
+        ears.setsockopt(
+            socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group.address.packed + struct.pack("4xi", index)
+        )
+        sender.send(RelayedDatagram(b"x"))
+        _, ancillary, _, _ = ears.recvmsg(100, 100)
+    ttl = [data for level, kind, data in ancillary if (level, kind) == (socket.IPPROTO_IP, socket.IP_TTL)]
+    assert [struct.unpack("i", data)[0] for data in ttl] == [0]
+
+
+@pytest.mark.parametrize(
+    ("address", "port"), [("127.0.0.1", 5000), ("::1", 5000), ("x", 5000), ("239.1.1.1", 0)]
+)
+async def test_what_is_no_group(address: str, port: int) -> None:
+    with pytest.raises(InvalidValue):
+        MulticastGroup.of(address, port)
+
+
+async def test_groups_are_written_as_people_write_them() -> None:
+    assert str(MulticastGroup.of("239.1.2.3", 5000)) == "239.1.2.3:5000"
+    assert str(MulticastGroup.of("ff15::1", 5000)) == "[ff15::1]:5000"
+
+
+async def test_an_interface_that_is_not_there() -> None:
+    group = free_group()
+    with pytest.raises(LocalError) as refused:
+        MulticastSender(group, interface="nowhere0")
+    assert refused.value.code == "net.multicast"
+    with MulticastReceiver(Heard(), interface="nowhere0") as bearer, pytest.raises(LocalError):
+        bearer.join(group)
+    with pytest.raises(InvalidValue):
+        MulticastSender(group, ttl=256)
+
+
+async def test_too_large_a_datagram_is_our_error() -> None:
+    with MulticastSender(free_group()) as sender, pytest.raises(LocalError):
+        sender.send(RelayedDatagram(bytes(70_000)))
+
+
+def test_only_a_bm_sc_relays_unseen_datagrams() -> None:
+    """The one type that says nothing of protection is for the operator's function, never for an MCX server."""
+    named = {
+        path.relative_to(SOURCES).parts[0]
+        for path in SOURCES.rglob("*.py")
+        if re.search(r"\bRelayedDatagram\b", path.read_text())
+    }
+    assert "net" in named
+    assert named <= {"net", "bmsc"}
