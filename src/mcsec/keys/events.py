@@ -154,6 +154,13 @@ class BroadcastRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyReceived(KeyEvent):
+    """A message with the key was opened and verified: a CSK upload, or an MKFC from a GMS."""
+
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyInstalled(KeyEvent):
     """A downloaded key went into the keyring."""
 

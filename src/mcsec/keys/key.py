@@ -12,8 +12,9 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mcsec import _core
-from mcsec._core import Secret
+from mcsec.crypto.kdf import master_key, master_salt
+from mcsec.crypto.secret import Secret
+from mcsec.crypto.srtp import SrtpProfile
 from mcsec.errors import InvalidValue, LocalError
 from mcsec.ids import KeyId, PurposeTag
 from mcsec.keys.kinds import Bound, KeyKind, MkiForm, Service, kind_of
@@ -23,9 +24,6 @@ __all__ = ["DEFAULT", "Key", "Maker", "Scope", "SrtpMaterial", "make"]
 # A domain with a million live keys of one kind meets a taken ID once in 268 draws; sixteen in a row mean a
 # broken source of randomness, not bad luck.
 _DRAWS = 16
-
-_TEK = bytes.fromhex("2ad01c64")
-_SALT = bytes.fromhex("39a2c14b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,8 @@ class Maker:
 
 
 class SrtpMaterial(NamedTuple):
-    """What an SRTP or SRTCP context is fed with: MKI, master key (16 octets) and master salt (12 octets)."""
+    """What an SRTP or SRTCP context is fed with: MKI, master key (16 octets) and master salt (12 octets with
+    AEAD)."""
 
     mki: bytes
     master_key: Secret
@@ -99,7 +98,7 @@ class Key:
     created: float
     activation: float
     expiry: float | None = None
-    _derived: dict[tuple[int, KeyId], SrtpMaterial] = field(
+    _derived: dict[tuple[int, int], SrtpMaterial] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -141,34 +140,37 @@ class Key:
         return self.secret == other.secret and self.rand == other.rand
 
     def srtp_material(
-        self, service: Service = Service.MCPTT, *, cs_id: int | None = None, guk_id: KeyId | None = None
+        self,
+        service: Service = Service.MCPTT,
+        *,
+        profile: SrtpProfile = SrtpProfile.AEAD_AES_128_GCM,
+        cs_id: int | None = None,
+        guk_id: KeyId | None = None,
     ) -> SrtpMaterial:
         """MKI, master key and master salt for SRTP and SRTCP (TS 33.180 7.4, 9.4; RFC 3830 4.1.3).
 
-        Derived once for each CS-ID and kept. ``cs_id`` overrides the default of the kind and service. A GMK
-        needs the sender's own GUK-ID, which takes the place of the key ID in the derivation (TS 33.180
-        7.4.2).
+        Derived once for each CS-ID and size of the salt, and kept. ``cs_id`` overrides the default of kind
+        and service. A GMK needs the sender's own GUK-ID, which takes the place of the key ID in the
+        derivation (TS 33.180 7.4.2).
 
         :raises InvalidValue: a GMK without a GUK-ID, or another kind with one.
         """
-        diversified = self.kind.mki is MkiForm.KEY_ID_AND_USER_KEY_ID
-        if diversified != (guk_id is not None):
+        if (self.kind.mki is MkiForm.KEY_ID_AND_USER_KEY_ID) != (guk_id is not None):
             raise InvalidValue(
                 "a GUK-ID goes with a GMK, and only with a GMK", clause="TS 33.180 5.2.3, 7.4.2"
             )
-        csb_id = self.key_id if guk_id is None else guk_id
         number = self.kind.cs_id(service) if cs_id is None else cs_id
-        material = self._derived.get((number, csb_id))
-        if material is None:
-            label = bytes((number,)) + csb_id.encode() + self.rand
-            key = _core.mikey_prf(self.secret, _TEK + label, 16)
-            salt = _core.mikey_prf(self.secret, _SALT + label, 12)
-            mki = self.key_id.encode() + (b"" if guk_id is None else guk_id.encode())
-            material = SrtpMaterial(mki, key, salt)
+        if guk_id is not None:
             # A group has as many GUK-IDs as senders, and the SRTP contexts keep what they need of them.
-            if not diversified:
-                self._derived[number, csb_id] = material
-        return material
+            return self._derive(number, guk_id.encode(), self.key_id.encode() + guk_id.encode(), profile)
+        place = (number, profile.salt_length)
+        if place not in self._derived:
+            self._derived[place] = self._derive(number, self.key_id.encode(), self.key_id.encode(), profile)
+        return self._derived[place]
+
+    def _derive(self, cs_id: int, csb_id: bytes, mki: bytes, profile: SrtpProfile) -> SrtpMaterial:
+        key = master_key(self.secret, cs_id, csb_id, self.rand, profile.key_length)
+        return SrtpMaterial(mki, key, master_salt(self.secret, cs_id, csb_id, self.rand, profile.salt_length))
 
     def __repr__(self) -> str:
         return f"<{self.kind.tag.label} {self.key_id} for {self.scope}, made by {self.maker}>"
