@@ -65,10 +65,10 @@ class Audience:
         for place in (self.members, self.broadcast, self.unicast, *self._holders.values()):
             place.discard(who)
 
-    def enter(self, listener: str, sending: KeyId | None) -> None:
-        """A member came to the bearer while ``sending`` is sent under."""
-        reached = sending is not None and self.holds(listener, sending)
-        (self.broadcast if reached else self.unicast).add(listener)
+    def enter(self, listener: str) -> None:
+        """A member came to the bearer; it is served by unicast until :meth:`place` finds that it holds the
+        key."""
+        self.unicast.add(listener)
 
     def leave(self, listener: str) -> None:
         """A listener left the bearer."""

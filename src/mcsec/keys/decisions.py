@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -135,6 +135,12 @@ class SendingKey(Protocol):
     def holds(self, listener: str) -> bool:
         """Whether the listener can read what is sent under :attr:`sending`."""
 
+    def unreached(self, listeners: Collection[str]) -> Collection[str]:
+        """Those of ``listeners`` that a broadcast under :attr:`sending` does not reach.
+
+        Must not cost more when more are reached: it is asked for every packet.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class GivenKey:
@@ -148,6 +154,10 @@ class GivenKey:
     def holds(self, listener: str) -> bool:
         """Whether the listener is among the holders."""
         return self.holders is None or listener in self.holders
+
+    def unreached(self, listeners: Collection[str]) -> Collection[str]:
+        """Those of ``listeners`` that are not among the holders."""
+        return () if self.holders is None else set(listeners) - self.holders
 
 
 @dataclass(frozen=True, slots=True)

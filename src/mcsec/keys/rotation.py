@@ -118,6 +118,11 @@ class Rotation:
         """Whether ``listener`` is reached by what is sent under :attr:`sending`."""
         return listener in self.audience.broadcast
 
+    def unreached(self, listeners: Collection[str]) -> Collection[str]:
+        """Those of ``listeners`` that are served by unicast; costs nothing for those that the broadcast
+        reaches."""
+        return [listener for listener in self.audience.unicast if listener in listeners]
+
     def deliverable(self, member: str) -> tuple[Key, ...]:
         """The keys that ``member`` is to be given: it is entitled to them and did not say that it holds
         them."""
@@ -188,11 +193,12 @@ class Rotation:
         """
         if listener not in self.audience.members:
             raise Forbidden(f"{listener} is no member of {self.scope}", code="keys.not-entitled")
-        if not self.audience.listens(listener):
-            self.audience.enter(listener, self._active)
-            if self._pending and not self.audience.holds(listener, self._pending):
-                self._awaited.add(listener)
-        return self.poll(now)
+        if self.audience.listens(listener):
+            return self.poll(now)
+        self.audience.enter(listener)
+        if self._pending and not self.audience.holds(listener, self._pending):
+            self._awaited.add(listener)
+        return self.audience.place(listener, self._active, now) + self.poll(now)
 
     def leave(self, listener: str, now: float) -> list[Event]:
         """A listener left the bearer. It stays entitled, and stays a holder."""
