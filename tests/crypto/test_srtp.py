@@ -18,7 +18,7 @@ from mcsec.crypto.srtp import (
     SrtpSender,
     bearer_octets,
 )
-from mcsec.errors import CheckFailed, Forbidden, IndexExhausted, InvalidValue, Refused, Replayed, UnknownKey
+from mcsec.errors import CheckFailed, DecodeError, Forbidden, IndexExhausted, InvalidValue, Refused, Replayed, UnknownKey
 from support.srtp import (
     CM,
     GCM,
@@ -167,6 +167,22 @@ def test_a_sender_refuses_what_is_not_its_own(packet: bytes) -> None:
     with pytest.raises(InvalidValue):
         sender.protect(packet)
     assert sender.next_index == 1
+
+
+@BOTH
+def test_no_packet_is_longer_than_a_datagram(profile: SrtpProfile) -> None:
+    """With AES-CM a packet of more than 2^16 blocks would use the next index's keystream too."""
+    longest = 65535 - 12
+    for sender, receiver, clear in (
+        (srtcp_sender(profile), srtcp_receiver(profile), rtcp(bytes(longest - 3))),
+        (srtp_sender(profile), srtp_receiver(profile), rtp(1, bytes(longest))),
+    ):
+        with pytest.raises(InvalidValue):
+            sender.protect(clear + bytes(4))
+        with pytest.raises(DecodeError) as refused:
+            receiver.unprotect(clear + bytes(4))
+        assert refused.value.offset == 65535
+        assert len(sender.protect(clear)) > len(clear)
 
 
 @BOTH

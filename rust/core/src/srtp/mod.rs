@@ -25,6 +25,10 @@ pub use sending::IndexRange;
 /// The longest MKI, in octets (the length field of RFC 3830 6.10.1 and libsrtp agree on it).
 pub const MAX_MKI: usize = 128;
 
+/// The longest packet before protection: what a UDP datagram can hold, and far less than the 2^16 blocks after which
+/// the AES-CM counter would run into the keystream of the next index (RFC 3711 4.1.1).
+pub const MAX_PACKET: usize = 0xffff;
+
 /// A cipher suite, with the sizes that come with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {

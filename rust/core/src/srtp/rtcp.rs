@@ -11,7 +11,7 @@ use crate::srtp::derive::Use;
 use crate::srtp::ring::{Opening, Parts, Ring};
 use crate::srtp::sending::{IndexRange, SendingKey};
 use crate::srtp::transform::{MAX_TAG, Tail};
-use crate::srtp::{Profile, read_u32, write_all};
+use crate::srtp::{MAX_PACKET, Profile, read_u32, write_all};
 
 /// The largest SRTCP index.
 pub const MAX_INDEX: u64 = (1 << 31) - 1;
@@ -231,6 +231,9 @@ impl Receiver {
 fn header_fault(packet: &[u8]) -> Option<(&'static str, usize)> {
     if packet.len() < HEADER {
         return Some(("RTCP packet: too short", packet.len()));
+    }
+    if packet.len() > MAX_PACKET {
+        return Some(("RTCP packet: too long", MAX_PACKET));
     }
     if packet[0] >> 6 != 2 {
         return Some(("RTCP packet: version is not 2", 0));

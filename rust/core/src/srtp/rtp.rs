@@ -15,7 +15,7 @@ use crate::srtp::ring::{Opening, Parts, Ring};
 use crate::srtp::roc::{self, RocMemory};
 use crate::srtp::sending::{IndexRange, SendingKey};
 use crate::srtp::transform::{MAX_TAG, Tail};
-use crate::srtp::{Profile, read_u32, write_all};
+use crate::srtp::{MAX_PACKET, Profile, read_u32, write_all};
 
 /// The largest SRTP index.
 pub const MAX_INDEX: u64 = roc::MAX_INDEX;
@@ -261,6 +261,9 @@ fn header_length(packet: &[u8]) -> core::result::Result<usize, (&'static str, us
     let short = ("RTP packet: too short", packet.len());
     if packet.len() < FIXED_HEADER {
         return Err(short);
+    }
+    if packet.len() > MAX_PACKET {
+        return Err(("RTP packet: too long", MAX_PACKET));
     }
     if packet[0] >> 6 != 2 {
         return Err(("RTP packet: version is not 2", 0));
