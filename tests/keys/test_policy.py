@@ -24,8 +24,9 @@ from mcsec.keys.policy import (
     Unicast,
     decide,
     explain,
+    unreached,
 )
-from support.keys import GMS_B, SERVER_A
+from support.keys import GMS_B, SERVER_A, musik, rotation
 
 GROUP, TEMPORARY, ALICE, TMGI = (
     "sip:g1@b.example",
@@ -163,6 +164,25 @@ def test_every_explanation_names_code_and_clause_and_no_key_octets() -> None:
 
 def ask(question: Question, **mappings: object) -> Decision:
     return decide(question, SenderKeys(SERVER_A.domain, **mappings), NOW)  # type: ignore[arg-type]  # mappings by name
+
+
+def test_whom_the_broadcast_does_not_reach_is_asked_about_one_by_one() -> None:
+    for case in SITUATIONS:
+        if case.listener is None:
+            asked = unreached(case.question, case.keys, {ALICE}, NOW)
+            on_bearer = decide(Question(Traffic.MBMS_FLOOR, GROUP, ALICE), case.keys, NOW)
+            assert (ALICE not in asked) is isinstance(on_bearer, Broadcast), case
+
+
+def test_a_rotation_tells_whom_its_broadcast_does_not_reach() -> None:
+    line, key = rotation("alice", "bob", "carol"), musik()
+    line.offer(key, 0.0)
+    line.held("alice", key.key_id, 1.0)
+    keys = SenderKeys(SERVER_A.domain, musiks={None: line})
+    question = Question(Traffic.MBMS_FLOOR, GROUP)
+    assert set(unreached(question, keys, {"alice", "bob"}, NOW)) == {"bob"}
+    line.revoke(key.key_id, "lost", 2.0)
+    assert set(unreached(question, keys, {"alice", "bob"}, NOW)) == {"alice", "bob"}
 
 
 def test_no_fallback_from_a_musik_to_an_mkfc_whatever_became_of_the_musik() -> None:

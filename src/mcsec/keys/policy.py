@@ -13,6 +13,8 @@ stood in for by anything but unicast, because whoever was locked out of it may h
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mcsec.errors import InvalidValue
 from mcsec.ids import PurposeTag
 from mcsec.keys.decisions import (
@@ -45,6 +47,7 @@ __all__ = [
     "Unicast",
     "decide",
     "explain",
+    "unreached",
 ]
 
 
@@ -64,6 +67,20 @@ def decide(question: Question, keys: SenderKeys, now: float) -> Decision:
         return _under(keys.spks.get(question.name), PurposeTag.SPK, question.name, Reason.SPK, now)
     client = question.name if question.listener is None else question.listener
     return _under(keys.csks.get(client), PurposeTag.CSK, client, Reason.CSK, now)
+
+
+def unreached(
+    question: Question, keys: SenderKeys, listeners: Collection[str], now: float
+) -> Collection[str]:
+    """Those of ``listeners`` for whom :func:`decide` is to be asked one by one: the broadcast does not reach
+    them.
+
+    ``question`` is the one about the bearer. Where nothing goes on the bearer, all of them.
+    """
+    source, why = _associated(question, keys)
+    if isinstance(_on_bearer(source, why, question, keys, now), Broadcast):
+        return source.unreached(listeners)
+    return listeners
 
 
 def _multicast(question: Question, keys: SenderKeys, now: float) -> Decision:

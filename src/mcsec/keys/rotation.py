@@ -120,7 +120,11 @@ class Rotation:
 
     def unreached(self, listeners: Collection[str]) -> Collection[str]:
         """Those of ``listeners`` that are served by unicast; costs nothing for those that the broadcast
-        reaches."""
+        reaches.
+
+        Whoever was not told of by :meth:`listen` is not known here. So when another rotation becomes the one
+        that is associated with a group, tell it of the group's listeners.
+        """
         return [listener for listener in self.audience.unicast if listener in listeners]
 
     def deliverable(self, member: str) -> tuple[Key, ...]:
