@@ -186,10 +186,10 @@ def test_a_rotation_tells_whom_its_broadcast_does_not_reach() -> None:
 
 
 def test_no_fallback_from_a_musik_to_an_mkfc_whatever_became_of_the_musik() -> None:
-    for musik in (GivenKey(None), GivenKey(make(PurposeTag.MUSIK, maker=SERVER_A, now=0.0, lifetime=1.0))):
+    for gone in (GivenKey(None), GivenKey(make(PurposeTag.MUSIK, maker=SERVER_A, now=0.0, lifetime=1.0))):
         decision = ask(
             Question(Traffic.MBMS_FLOOR, GROUP),
-            musiks={None: musik},
+            musiks={None: gone},
             mkfcs={GROUP: GivenKey(MKFC)},
             release_13={GROUP},
         )
