@@ -18,7 +18,16 @@ from mcsec.crypto.srtp import (
     SrtpSender,
     bearer_octets,
 )
-from mcsec.errors import CheckFailed, DecodeError, Forbidden, IndexExhausted, InvalidValue, Refused, Replayed, UnknownKey
+from mcsec.errors import (
+    CheckFailed,
+    DecodeError,
+    Forbidden,
+    IndexExhausted,
+    InvalidValue,
+    Refused,
+    Replayed,
+    UnknownKey,
+)
 from support.srtp import (
     CM,
     GCM,
