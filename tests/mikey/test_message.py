@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcsec.crypto.uid import NTP_OF_UNIX_EPOCH
 from mcsec.errors import DecodeError, InvalidValue
 from mcsec.mikey.cursor import Cursor, Read
 from mcsec.mikey.extensions import ProtectedParameters, SakkeToSelf
@@ -20,7 +21,6 @@ from mcsec.mikey.payloads import SIGN_HEADER, Idr, Rand, Sakke, SecurityPolicy, 
 from support.imessages import headers, imessages
 
 TEXT = Idr.of_uri
-NTP_OF_UNIX_EPOCH = 2208988800
 
 
 def message(**changes: Any) -> IMessage:

@@ -16,18 +16,15 @@ PRF_HMAC_SHA_256 = 1
 TIMESTAMP_NTP_UTC = 0
 #: Protocol type SRTP in SP payloads and CS ID maps (RFC 3830 6.10).
 PROTOCOL_SRTP = 0
-#: SAKKE parameter set 1 (RFC 6509 appendix A), and the octets of an encapsulated 16-octet key under it.
+#: SAKKE parameter set 1 (RFC 6509 appendix A).
 SAKKE_PARAMETERS_1 = 1
-SED_OCTETS = 273
 #: Identifier scheme "3GPP MCX hashed UID" (TS 33.180 E.5).
 SCHEME_3GPP_HASHED_UID = 2
-#: Signature type ECCSI (RFC 6509 4.2) and the octets of such a signature: r, s and PVT on P-256 (RFC 6507).
+#: Signature type ECCSI (RFC 6509 4.2).
 SIGNATURE_ECCSI = 2
-SIGNATURE_OCTETS = 129
 #: Octets of each key of TS 33.180 E.1.1, and of RAND in every message seen.
 KEY_OCTETS = 16
 RAND_OCTETS = 16
-UID_OCTETS = 32
 
 
 class PayloadType(IntEnum):

@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from mcsec.crypto.eccsi import SIGNATURE_OCTETS
+from mcsec.crypto.sakke import SED_OCTETS
+from mcsec.crypto.uid import NTP_OF_UNIX_EPOCH, UID_OCTETS
 from mcsec.errors import InvalidValue
 from mcsec.mikey.cursor import Cursor
 from mcsec.mikey.numbers import (
@@ -17,17 +20,13 @@ from mcsec.mikey.numbers import (
     RAND_OCTETS,
     SAKKE_PARAMETERS_1,
     SCHEME_3GPP_HASHED_UID,
-    SED_OCTETS,
     SIGNATURE_ECCSI,
-    SIGNATURE_OCTETS,
     TIMESTAMP_NTP_UTC,
-    UID_OCTETS,
     IdRole,
     IdType,
     PayloadType,
 )
 
-_NTP_OF_UNIX_EPOCH = 2_208_988_800
 _NTP_ERA = 1 << 32
 _NTP_SIGN = 1 << 31
 _ID_OCTETS_MAX = 1024
@@ -50,14 +49,14 @@ class Timestamp:
     @classmethod
     def from_unix(cls, time: float) -> Self:
         """``time`` in seconds since 1970."""
-        units = int((time + _NTP_OF_UNIX_EPOCH) * _NTP_ERA)
+        units = int((time + NTP_OF_UNIX_EPOCH) * _NTP_ERA)
         return cls(*divmod(units % (_NTP_ERA << 32), _NTP_ERA))
 
     @property
     def unix(self) -> float:
         """Seconds since 1970. A clear top bit means the era that starts in 2036 (RFC 4330 3)."""
         era = 0 if self.seconds & _NTP_SIGN else _NTP_ERA
-        return self.seconds + era - _NTP_OF_UNIX_EPOCH + self.fraction / _NTP_ERA
+        return self.seconds + era - NTP_OF_UNIX_EPOCH + self.fraction / _NTP_ERA
 
     @classmethod
     def decode(cls, cursor: Cursor) -> Self:
