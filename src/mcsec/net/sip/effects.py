@@ -33,11 +33,15 @@ Key = ClientKey | ServerKey
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Put these octets on the way; on failure tell :meth:`TransactionLayer.transport_failed`."""
+    """Put these octets on the way; on failure tell :meth:`TransactionLayer.transport_failed`.
+
+    ``again`` marks a retransmission that a timer asked for: a sign of loss.
+    """
 
     octets: bytes
     target: Target
     key: Key | None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcsec.errors import DecodeError
+from mcsec.errors import DecodeError, PeerError
 
 if TYPE_CHECKING:
     from mcsec.net.sip.headers import Headers
@@ -35,3 +35,17 @@ class BadMessage(DecodeError):
         self.status = status
         self.method = method
         self.headers = headers
+
+
+class Unreachable(PeerError):
+    """A request could not be put on the way: nobody listens there, or the connection broke."""
+
+    code = "sip.unreachable"
+    clause = "RFC 3261 8.1.3.1"
+
+
+class NoAnswer(PeerError):
+    """A request got no final answer in time."""
+
+    code = "sip.no-answer"
+    clause = "RFC 3261 17.1"

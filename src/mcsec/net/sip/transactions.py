@@ -129,6 +129,7 @@ class TransactionLayer:
         """Send a response in a server transaction.
 
         :raises WrongState: the transaction has its final response, or is forgotten.
+        :raises InvalidValue: the response cannot be written.
         """
         kind = Input.SEND_1XX if not response.final else Input.SEND_2XX if response.ok else Input.SEND_REFUSAL
         transaction = self._transactions.get(key)
@@ -139,6 +140,8 @@ class TransactionLayer:
                 code="sip.transaction",
                 clause="RFC 3261 17.2",
             )
+        # Written before anything changes: a response that cannot be written leaves the transaction as it was.
+        transaction.last = encode(response)
         self._feed(transaction, kind, now, response)
 
     def transport_failed(self, key: Key, reason: str, now: float) -> None:
@@ -265,12 +268,11 @@ class TransactionLayer:
                 transaction.ack = encode(make_ack(transaction.request, message))
             self._effects.append(Send(transaction.ack, transaction.target, key))
         else:
-            if step is Do.SEND and isinstance(message, Response):
-                transaction.last = encode(message)
-            elif step is Do.RESEND:
+            if step is Do.RESEND and message is not None:
                 self.absorbed += 1
             if transaction.last is not None:
-                self._effects.append(Send(transaction.last, transaction.target, key))
+                again = step is Do.RESEND and message is None
+                self._effects.append(Send(transaction.last, transaction.target, key, again))
 
     def _deliver(self, transaction: _Transaction, message: Request | Response | None) -> None:
         key = transaction.key

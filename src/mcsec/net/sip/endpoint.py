@@ -1,0 +1,183 @@
+"""A SIP endpoint on asyncio: what the rooms above use.
+
+::
+
+    async with Endpoint(on_request, settings) as endpoint:
+        await endpoint.listen("TCP", "127.0.0.1", 5060)
+        response = await endpoint.request(make_request("MESSAGE", uri, from_=me, body=b"...", content_type="..."))
+
+Requests arrive at ``on_request(request, peer)``, which gives the final response or an awaitable of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from mcsec.errors import PeerError
+from mcsec.net.sip.auth import DigestClient
+from mcsec.net.sip.core import Core, Target, uri_of
+from mcsec.net.sip.events import Counters, SipEvent
+from mcsec.net.sip.message import Request, Response
+from mcsec.net.sip.peer import Peer, host_in_uri
+from mcsec.net.sip.serving import Handler, Serving
+from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.sip.uri import Uri
+from mcsec.net.sip.values import CSeq
+
+Provisional = Callable[[Response], None]
+
+
+class _Question:
+    """One request that waits for its final answer."""
+
+    def __init__(self, provisional: Provisional | None, resent: Callable[[], None]) -> None:
+        self.answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._provisional = provisional
+        self._resent = resent
+
+    def heard(self, response: Response) -> None:
+        """A response came."""
+        if self.answer.done():
+            return
+        if response.final:
+            self.answer.set_result(response)
+        elif self._provisional is not None:
+            self._provisional(response)
+
+    def failed(self, error: PeerError) -> None:
+        """No response will come."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def resent(self) -> None:
+        """It was sent again."""
+        self._resent()
+
+
+class Endpoint:
+    """Sockets, transactions and handlers of one SIP element; use it as an async context manager."""
+
+    def __init__(
+        self,
+        on_request: Handler,
+        settings: EndpointSettings | None = None,
+        *,
+        on_event: Callable[[SipEvent], None] | None = None,
+    ) -> None:
+        self.settings = EndpointSettings() if settings is None else settings
+        self._on_request = on_request
+        self._on_event = on_event
+        self._core: Core | None = None
+        self._serving: Serving | None = None
+
+    async def __aenter__(self) -> Self:
+        self._core = Core(self.settings, self._on_event or (lambda event: None))
+        self._serving = Serving(self._core, self._on_request)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close(grace=2.0 if error is None else 0.0)
+
+    @property
+    def core(self) -> Core:
+        """The machinery, for the calls and subscriptions of this room."""
+        assert self._core is not None, "the endpoint is entered with async with"
+        return self._core
+
+    @property
+    def serving(self) -> Serving:
+        """The serving side, likewise."""
+        assert self._serving is not None, "the endpoint is entered with async with"
+        return self._serving
+
+    @property
+    def counters(self) -> Counters:
+        """Totals since the start."""
+        return self.core.counters
+
+    async def listen(
+        self, transport: str, host: str, port: int = 0, *, tls: ssl.SSLContext | None = None
+    ) -> tuple[str, int]:
+        """Listen with ``UDP``, ``TCP`` or ``TLS`` and give the address bound to.
+
+        ``tls`` is a server context; to take client certificates into account it must ask for them.
+
+        :raises InvalidValue: TLS without a context. :raises OSError: the address is taken or not ours.
+        """
+        return await self.core.transport.listen(transport, host, port, tls=tls)
+
+    def contact(self, user: str | None = None, transport: str = "UDP") -> Uri:
+        """The URI under which this endpoint is reached with a transport that it listens with."""
+        bound = self.core.transport.address(transport)
+        host, port = ("invalid", 0) if bound is None else bound
+        return uri_of(user, host_in_uri(self.settings.advertised or host), port, transport)
+
+    async def request(
+        self,
+        request: Request,
+        target: Target | None = None,
+        *,
+        credentials: DigestClient | None = None,
+        on_provisional: Provisional | None = None,
+    ) -> Response:
+        """Send a request that is no INVITE and wait for its final response, of any status.
+
+        It goes to ``target`` (a next hop, or the flow of a peer), else by its Route, the SIP core or its URI;
+        our Via is added. Waits first while the window of the next hop is full. A digest challenge is answered
+        once with ``credentials``.
+
+        :raises NoAnswer: nobody answered in time.
+        :raises Unreachable: it could not be put on the way.
+        :raises InvalidValue: it cannot be written, or names no next hop.
+        """
+        response = await self._ask(request, target, on_provisional)
+        if credentials is None or response.status not in (401, 407):
+            return response
+        authorized = credentials.authorize(request, response)
+        cseq = CSeq(request.cseq.number + 1, request.method)
+        authorized = replace(authorized, headers=authorized.headers.set("CSeq", cseq.encode()))
+        return await self._ask(authorized, target, on_provisional)
+
+    async def _ask(
+        self, request: Request, target: Target | None, on_provisional: Provisional | None
+    ) -> Response:
+        core = self.core
+        hop = target or core.next_hop(request)
+        gate = core.gates.of((hop.transport, hop.host, hop.port))
+        await gate.enter()
+        answered = False
+        try:
+            ready, peer = await core.prepare(request, target)
+            question = _Question(on_provisional, lambda: gate.window.resent(core.clock.now()))
+            key = core.ask(ready, peer, question)
+            try:
+                response = await question.answer
+            except asyncio.CancelledError:
+                core.abandon(key)
+                raise
+            answered = True
+            return response
+        finally:
+            if answered:
+                gate.answered(core.clock.now())
+            else:
+                gate.dropped()
+
+    async def drain(self, peer: Peer) -> None:
+        """Wait while the connection of a peer takes nothing more."""
+        await self.core.transport.drain(peer)
+
+    async def close(self, grace: float = 2.0) -> None:
+        """Refuse new requests, let handlers finish for ``grace`` seconds, then close every socket."""
+        await self.serving.close(grace)
+        await self.core.close()
