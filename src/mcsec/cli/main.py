@@ -9,6 +9,7 @@ import typer
 
 import mcsec
 from mcsec.cli import bench, demo, explain, vectors
+from mcsec.cli.output import log_to_stderr
 from mcsec.errors import McsecError
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ def _options(
     ] = False,
 ) -> None:
     """Options before the command."""
+    log_to_stderr()
 
 
 def run() -> None:

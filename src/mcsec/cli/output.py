@@ -6,9 +6,15 @@ import json
 import sys
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def log_to_stderr() -> None:
+    """Log lines go beside the result, so that ``--json`` stays one object and nothing else."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 def print_json(value: Any) -> None:

@@ -1,0 +1,59 @@
+"""The SRTP and SRTCP receiving contexts of a client, fed by its keyring.
+
+Each class of traffic has a context of its own, so that a key opens nothing on a socket where its kind is not legal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mcsec.crypto.srtp import OpenedPacket, SrtcpReceiver, SrtpProfile, SrtpReceiver
+from mcsec.errors import PeerError
+from mcsec.keys.keyring import Keyring, Output, RemoveKey
+from mcsec.keys.kinds import Traffic, kinds_for
+
+#: What a client reads under SRTCP.
+CONTROL = (Traffic.SUBCHANNEL_CONTROL, Traffic.MBMS_FLOOR, Traffic.UNICAST_FLOOR)
+
+
+class Contexts:
+    """Receiving contexts by traffic, and the keyring they follow."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        profile = SrtpProfile.AEAD_AES_128_GCM
+        self._contexts: dict[Traffic, SrtcpReceiver | SrtpReceiver] = {
+            traffic: SrtcpReceiver(profile) for traffic in CONTROL
+        }
+        self._contexts[Traffic.GROUP_MEDIA] = SrtpReceiver(profile)
+        self._fed: set[tuple[Traffic, bytes]] = set()
+
+    def follow(self, outputs: Iterable[Output]) -> None:
+        """Does what the keyring says. Keys are added when their first packet comes; removed at once."""
+        for output in outputs:
+            if isinstance(output, RemoveKey):
+                prefix = output.key_id.encode()
+                for traffic, mki in [fed for fed in self._fed if fed[1].startswith(prefix)]:
+                    self._contexts[traffic].remove_key(mki)
+                    self._fed.discard((traffic, mki))
+
+    def open(self, packet: bytes, traffic: Traffic, name: str, now: float) -> OpenedPacket:
+        """The packet in clear, if the keyring allows its key on this socket and every check passes.
+
+        :raises PeerError: it does not; nothing has changed.
+        """
+        # The kinds that are legal for one class of traffic have MKIs of one size.
+        mki = packet[-kinds_for(traffic)[0].mki.octets :]
+        material = self._keyring.material(mki, traffic, name, now)
+        context = self._contexts[traffic]
+        if (traffic, mki) in self._fed:
+            return context.unprotect(packet)
+        context.add_key(*material)
+        try:
+            opened = context.unprotect(packet)
+        except PeerError:
+            # The MKI of group media names a sender, which anyone can make up: what proved nothing is not kept.
+            context.remove_key(mki)
+            raise
+        self._fed.add((traffic, mki))
+        return opened

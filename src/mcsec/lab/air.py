@@ -1,0 +1,171 @@
+"""One bearer on this machine: UDP multicast on loopback, the clients that listen, and a tap that records it all.
+
+Three subchannels, each a socket of its own: general purpose (subchannel control), floor control, media. What cannot
+go on the bearer goes to single clients by UDP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Self
+
+from mcsec.client.engine import ClientEngine
+from mcsec.crypto.srtp import BearerPacket
+from mcsec.ids import Tmgi
+from mcsec.keys.events import Event
+from mcsec.keys.kinds import Traffic
+from mcsec.net.multicast import MulticastGroup, MulticastReceiver, MulticastSender, Source
+from mcsec.net.unicast import Address, UnicastEndpoint
+from mcsec.server.signalling import OnBearer, Sent, ToClient
+
+#: How long the last packet of a step may take to arrive.
+SETTLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A datagram as the tap recorded it."""
+
+    time: float
+    traffic: Traffic
+    source: Source
+    destination: Address
+    octets: bytes
+
+
+@dataclass(slots=True)
+class Count:
+    """Packets and octets of one path."""
+
+    packets: int = 0
+    octets: int = 0
+
+    def add(self, size: int) -> None:
+        """One more packet."""
+        self.packets += 1
+        self.octets += size
+
+
+@dataclass(slots=True)
+class _Ear:
+    client: ClientEngine
+    multicast: MulticastReceiver
+    unicast: UnicastEndpoint
+    heard: list[Event] = field(default_factory=list)
+
+
+class Air:
+    """The bearer ``tmgi`` for the call of one group."""
+
+    def __init__(self, tmgi: Tmgi) -> None:
+        self.tmgi = tmgi
+        # A fresh address and ports, so that two runs on one machine do not hear one another.
+        address = IPv4Address("239.192.0.0") + secrets.randbits(18)
+        base = 20_000 + 4 * secrets.randbelow(10_000)
+        self.groups = {
+            Traffic.SUBCHANNEL_CONTROL: MulticastGroup(address, base),
+            Traffic.MBMS_FLOOR: MulticastGroup(address, base + 1),
+            Traffic.GROUP_MEDIA: MulticastGroup(address, base + 2),
+        }
+        self.tap: list[Heard] = []
+        self.counts: dict[str, Count] = {}
+        self._senders = {traffic: MulticastSender(group) for traffic, group in self.groups.items()}
+        self._tap = MulticastReceiver(self._record)
+        self._ears: dict[str, _Ear] = {}
+        self._server: UnicastEndpoint | None = None
+
+    async def open(self) -> None:
+        """Opens the server's unicast socket and the tap."""
+        self._server = await UnicastEndpoint.open(lambda _octets, _source: None)
+        for group in self.groups.values():
+            self._tap.join(group)
+
+    async def join(self, client: ClientEngine, group: str) -> None:
+        """``client`` listens to all three subchannels, and to its own unicast socket, in the call of ``group``."""
+        heard: list[Event] = []
+        names = {
+            Traffic.SUBCHANNEL_CONTROL: str(self.tmgi),
+            Traffic.MBMS_FLOOR: group,
+            Traffic.GROUP_MEDIA: group,
+        }
+        by_group = {self.groups[traffic]: (traffic, name) for traffic, name in names.items()}
+
+        def on_multicast(octets: bytes, _source: Source, to: MulticastGroup) -> None:
+            traffic, name = by_group[to]
+            if traffic is Traffic.GROUP_MEDIA:
+                heard.extend(client.media_packet(octets, name, time.time()))
+            else:
+                heard.extend(client.control_packet(octets, traffic, name, time.time()))
+
+        def on_unicast(octets: bytes, source: Address) -> None:
+            self.tap.append(Heard(time.time(), Traffic.UNICAST_FLOOR, source, unicast.address, octets))
+            heard.extend(client.control_packet(octets, Traffic.UNICAST_FLOOR, client.uri, time.time()))
+
+        receiver = MulticastReceiver(on_multicast)
+        for to in by_group:
+            receiver.join(to)
+        unicast = await UnicastEndpoint.open(on_unicast)
+        self._ears[client.uri] = _Ear(client, receiver, unicast, heard)
+
+    def leave(self, uri: str) -> None:
+        """``uri`` stops listening."""
+        ear = self._ears.pop(uri)
+        ear.multicast.close()
+        ear.unicast.close()
+
+    def heard(self, uri: str) -> list[Event]:
+        """Everything that reached ``uri``, in order."""
+        return self._ears[uri].heard
+
+    def send(self, sent: Iterable[Sent], traffic: Traffic) -> list[Sent]:
+        """Puts packets where they belong; gives back what was decided, refusals included."""
+        done = list(sent)
+        for one in done:
+            if isinstance(one, OnBearer):
+                self.broadcast(one.packet, traffic)
+            elif isinstance(one, ToClient):
+                assert self._server is not None, "open() comes first"
+                self._server.send(one.packet, self._ears[one.client].unicast.address)
+                self._count("unicast", len(one.packet.octets))
+        return done
+
+    def broadcast(self, packet: BearerPacket, traffic: Traffic) -> None:
+        """One packet on the bearer, for everyone."""
+        self._senders[traffic].send(packet)
+        self._count("bearer", len(packet.octets))
+
+    async def until(self, condition: Callable[[], bool]) -> bool:
+        """Waits until ``condition`` holds; False when it does not in time."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.002)
+        return True
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for uri in list(self._ears):
+            self.leave(uri)
+        self._tap.close()
+        for sender in self._senders.values():
+            sender.close()
+        if self._server is not None:
+            self._server.close()
+        # Transports close in the next turn of the loop.
+        await asyncio.sleep(0)
+
+    def _record(self, octets: bytes, source: Source, group: MulticastGroup) -> None:
+        traffic = next(traffic for traffic, known in self.groups.items() if known == group)
+        self.tap.append(Heard(time.time(), traffic, source, (str(group.address), group.port), octets))
+
+    def _count(self, path: str, size: int) -> None:
+        self.counts.setdefault(path, Count()).add(size)

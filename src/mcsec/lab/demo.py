@@ -1,0 +1,73 @@
+"""The story that ``mcsec demo`` tells: one group call over a bearer, two domains, and what each may know.
+
+Domain A is home of the listeners and owns the bearer; domain B is home of the group. What is claimed at the end is
+what was observed on the sockets, not what was meant to happen.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from mcsec.ids import Tmgi
+from mcsec.lab.acts import locked_out, media_unread, protected_broadcast, refusals
+from mcsec.lab.air import Air
+from mcsec.lab.claims import DemoReport
+from mcsec.lab.domain import Domain
+from mcsec.lab.evidence import key_rows, write_capture, write_keylog
+from mcsec.lab.keying import give_group_keys, give_signalling_keys
+from mcsec.lab.release_13 import control_statement, release_13
+from mcsec.lab.stage import Say, Stage
+
+LISTENERS = 4
+
+
+async def run(output: Path, say: Say) -> DemoReport:
+    """Plays the story and leaves capture and key log in ``output``.
+
+    :param say: is told each step.
+    """
+    started = time.monotonic()
+    now = time.time()
+    report = DemoReport()
+    say("Two MC domains, each with a KMS of its own: a.example (listeners, bearer) and b.example (group)")
+    a, b = Domain.create("a.example", now), Domain.create("b.example", now)
+    tmgi = Tmgi(0x00A001, "001", "01")
+    async with Air(tmgi) as air:
+        stage = Stage(
+            a,
+            b,
+            air,
+            report,
+            say,
+            group="sip:rescue@b.example",
+            talker=b.add_client("talker", [], now),
+            outsider=a.add_client("outsider", [b], now),
+            listeners=[a.add_client(f"listener{number}", [b], now) for number in range(1, LISTENERS + 1)],
+        )
+        for client in [*stage.listeners, stage.outsider]:
+            await air.join(client, stage.group)
+        give_group_keys(stage)
+        give_signalling_keys(stage)
+        await protected_broadcast(stage)
+        await media_unread(stage)
+        locked_out(stage)
+        refusals(stage)
+        await release_13(stage)
+        control_statement(stage)
+        finish(stage, output)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def finish(stage: Stage, output: Path) -> None:
+    """Table of evidence, traffic, capture and key log."""
+    stage.report.keys += key_rows(stage.sent, stage.air.tap)
+    stage.report.traffic |= {
+        path: {"packets": count.packets, "octets": count.octets} for path, count in stage.air.counts.items()
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    stage.report.files |= {
+        "capture": str(write_capture(output / "demo.pcapng", stage.air.tap)),
+        "keylog": str(write_keylog(output / "demo.keylog", {one.key for one in stage.sent})),
+    }

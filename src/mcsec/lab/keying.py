@@ -1,0 +1,42 @@
+"""The first acts: every key finds its way to those who are to hold it."""
+
+from __future__ import annotations
+
+import time
+
+from mcsec.client.engine import Carrier
+from mcsec.ids import PurposeTag
+from mcsec.keys.key import Scope
+from mcsec.lab.stage import Stage, deliver
+from mcsec.mikey.build import Recipient
+
+
+def give_group_keys(stage: Stage) -> None:
+    """B's GMS makes the GMK; every member gets it by an I_MESSAGE under its own KMS."""
+    now = time.time()
+    stage.say("B's GMS makes the GMK (media) and gives it to every member; no server gets it")
+    gmk = stage.b.gms.make(PurposeTag.GMK, stage.group, now)
+    members = [(stage.talker, stage.b), *((client, stage.a) for client in [*stage.listeners, stage.outsider])]
+    recipients = [Recipient(client.uri, domain.kms.public) for client, domain in members]
+    for (client, _), message in zip(members, stage.b.gms.messages(gmk.key_id, recipients, now), strict=True):
+        client.key_message(message, Carrier.GROUP_KEYS, now)
+
+
+def give_signalling_keys(stage: Stage) -> None:
+    """Clients upload their CSKs; A's server makes MuSiK and MSCCK and downloads them."""
+    now = time.time()
+    stage.say(
+        "A's clients upload their CSKs; A's server makes a MuSiK for the group and an MSCCK for the bearer"
+    )
+    for client in stage.listeners:
+        _, upload = client.make_csk(now)
+        stage.key_messages.append((stage.a.mdsi, upload))
+        stage.a.server.csk_uploaded(client.uri, upload, now)
+    uris = [client.uri for client in stage.listeners]
+    stage.a.server.make_musik(Scope.of(stage.group), uris, now)
+    stage.a.server.activate_bearer(stage.air.tmgi, uris, now)
+    for download in stage.a.server.downloads(now):
+        deliver(stage, download, now)
+    for client in stage.listeners:
+        stage.a.server.listens(client.uri, stage.air.tmgi, stage.group, now)
+    stage.say(f"{len(stage.key_messages)} I_MESSAGEs verified and opened, each by its receiver")

@@ -1,0 +1,90 @@
+"""The Release 13 way, for comparison: this is the key issue, shown."""
+
+from __future__ import annotations
+
+import time
+
+from mcsec.client.engine import Carrier
+from mcsec.client.events import FloorHeard
+from mcsec.ids import PurposeTag
+from mcsec.keys.audit import state_control
+from mcsec.keys.kinds import Traffic
+from mcsec.keys.provenance import verify
+from mcsec.lab.stage import Stage, adversary_of, broadcast_floor
+from mcsec.mikey.build import Recipient
+from mcsec.server.engine import Partner
+from mcsec.server.signalling import OnBearer, ToClient
+from mcsec.wire.rtcp.floor import FloorIdle, FloorTaken
+
+
+async def release_13(stage: Stage) -> None:
+    """The Release 13 way: without B's MKFC no broadcast; with it, B reads along."""
+    stage.say("The Release 13 way, for comparison: a second group, without and then with an MKFC from B")
+    group, server, air, now = "sip:rel13@b.example", stage.a.server, stage.air, time.time()
+    server.release_13_mode(group, Partner(stage.b.gms_uri, stage.b.name, stage.b.kms.public))
+    for client in stage.listeners:
+        air.leave(client.uri)
+        await air.join(client, group)
+        server.listens(client.uri, air.tmgi, group, now)
+
+    def heard_floor() -> int:
+        return sum(
+            {type(event.message) for event in air.heard(client.uri) if isinstance(event, FloorHeard)}
+            >= {FloorTaken, FloorIdle}
+            for client in stage.listeners
+        )
+
+    before = len(stage.fresh(Traffic.MBMS_FLOOR))
+    sent = broadcast_floor(stage, group, now)
+    complete = await air.until(lambda: heard_floor() == len(stage.listeners))
+    unicast = [one for one in sent if isinstance(one, ToClient)]
+    stage.report.claim(
+        "release13-without-mkfc-refuses",
+        "without B's MKFC the Release 13 way sends nothing on the bearer and serves by unicast under CSK",
+        complete
+        and not any(isinstance(one, OnBearer) for one in sent)
+        and len(stage.fresh(Traffic.MBMS_FLOOR)) == before
+        and {one.key.key_id.tag for one in unicast} == {PurposeTag.CSK},
+        f"0 packets on the bearer, {len(unicast)} by unicast; "
+        f"{heard_floor()} of {len(stage.listeners)} listeners served",
+    )
+    stage.say("B's GMS now gives its MKFC to A's server and clients")
+    mkfc = stage.b.gms.make(PurposeTag.MKFC, group, now)
+    recipients = [Recipient(stage.a.mdsi, stage.a.kms.public)]
+    recipients += [Recipient(client.uri, stage.a.kms.public) for client in stage.listeners]
+    to_server, *to_clients = stage.b.gms.messages(mkfc.key_id, recipients, now)
+    server.mkfc_message(group, to_server, now)
+    for client, message in zip(stage.listeners, to_clients, strict=True):
+        client.key_message(message, Carrier.GROUP_KEYS, now)
+        air.heard(client.uri).clear()
+    broadcast_floor(stage, group, now)
+    complete = await air.until(
+        lambda: heard_floor() == len(stage.listeners) and len(stage.fresh(Traffic.MBMS_FLOOR)) == before + 2
+    )
+    on_air = stage.fresh(Traffic.MBMS_FLOOR)[before:]
+    attempt = adversary_of(stage).attack(on_air, stage.key_messages)
+    read = sorted(type(message).__name__ for message in attempt.messages)
+    stage.report.claim(
+        "release13-foreign-mkfc-leaks",
+        "with B's MKFC the broadcast works, and the same adversary now reads the floor control: the key issue",
+        complete and read == ["FloorIdle", "FloorTaken"],
+        f"{heard_floor()} of {len(stage.listeners)} listeners decoded it; "
+        f"the adversary read {', '.join(read) or 'nothing'}",
+    )
+
+
+def control_statement(stage: Stage) -> None:
+    """What the provenance of A's server proves, with and without the Release 13 group."""
+    records = stage.a.server.records
+    verify(records, stage.a.name)
+    foreign = state_control(records, stage.a.name).foreign
+    own = state_control(
+        [record for record in records if record.key_id not in {use.key_id for use in foreign}], stage.a.name
+    )
+    stage.report.claim(
+        "own-key-only",
+        "every key that protected the group's signalling on A's bearer was made by A's server (MCSEC-1.X-1)",
+        own.holds and {use.key_id.tag for use in foreign} == {PurposeTag.MKFC},
+        f"{len(records)} chained records verified: {len(own.uses)} uses of own keys; from outside only the MKFC of the "
+        "Release 13 group",
+    )

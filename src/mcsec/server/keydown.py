@@ -1,0 +1,147 @@
+"""Key download (TS 33.180 5.8) and the MSCCK of an announcement (TS 33.179 7.7): keys from server to clients.
+
+One :class:`~mcsec.keys.rotation.Rotation` for each kind and scope says who is to hold which key and when it is sent
+under. This file makes the keys, writes one I_MESSAGE for each client, and takes in the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from mcsec.errors import InvalidValue
+from mcsec.ids import KeyId, PurposeTag
+from mcsec.keys import transport
+from mcsec.keys.events import Event, KeyMade
+from mcsec.keys.key import Key, Maker, Scope, make
+from mcsec.keys.rotation import STANDARD, Rotation, RotationPolicy
+from mcsec.mikey.build import Initiator, Recipient
+
+#: What a server makes for its clients.
+KINDS = frozenset((PurposeTag.MUSIK, PurposeTag.MSCCK))
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An I_MESSAGE on its way to one client, which answers for ``key_id``."""
+
+    client: str
+    key_id: KeyId
+    message: bytes
+
+
+class KeyDownload:
+    """The keys of one domain's server and their way to its clients.
+
+    :ivar musiks: by group ID, and under None the default; what policy asks.
+    :ivar msccks: by TMGI.
+    """
+
+    def __init__(
+        self, domain: str, initiator: Initiator, clients: Recipient, policy: RotationPolicy = STANDARD
+    ) -> None:
+        """:param clients: the KMS of the domain's clients, as a recipient whose URI is filled in for each."""
+        self.maker = Maker(domain, initiator.keys.uri)
+        self._initiator = initiator
+        self._kms = clients.kms
+        self._policy = policy
+        self.musiks: dict[str | None, Rotation] = {}
+        self.msccks: dict[str, Rotation] = {}
+        self._asked: set[tuple[str, KeyId]] = set()
+
+    @property
+    def live(self) -> frozenset[KeyId]:
+        """Every key ID in use."""
+        return frozenset(epoch.key.key_id for rotation in self._rotations() for epoch in rotation.epochs)
+
+    def make(
+        self, tag: PurposeTag, scope: Scope, members: Iterable[str], now: float, lifetime: float | None = None
+    ) -> list[Event]:
+        """Makes a key for ``scope`` and offers it to ``members``; a key that is there already is followed."""
+        rotation = self.rotation(tag, scope)
+        for member in members:
+            rotation.admit(member)
+        key = make(tag, scope=scope, maker=self.maker, now=now, live=self.live, lifetime=lifetime)
+        return [KeyMade(now, key.key_id), *rotation.offer(key, now)]
+
+    def remove(self, tag: PurposeTag, scope: Scope, members: Collection[str], now: float) -> list[Event]:
+        """Takes ``members`` off and rekeys at once; nothing is sent any more under a key that they hold."""
+        rotation = self.rotation(tag, scope)
+        key = make(tag, scope=scope, maker=self.maker, now=now, live=self.live)
+        return [KeyMade(now, key.key_id), *rotation.remove(members, key, now)]
+
+    def rotation(self, tag: PurposeTag, scope: Scope) -> Rotation:
+        """The rotation of one kind and scope; begins one where there is none.
+
+        :raises InvalidValue: a kind that a server does not make, or groups that have another key already.
+        """
+        if tag not in KINDS:
+            raise InvalidValue(f"a server makes no {tag.label}")
+        if tag is PurposeTag.MSCCK:
+            (tmgi,) = scope.names
+            return self.msccks.setdefault(tmgi, Rotation(tag, scope, self._policy))
+        names: list[str | None] = [*sorted(scope.names)] or [None]
+        present = {id(found): found for name in names if (found := self.musiks.get(name)) is not None}
+        if not present:
+            rotation = Rotation(tag, scope, self._policy)
+            self.musiks.update(dict.fromkeys(names, rotation))
+            return rotation
+        (rotation, *others) = present.values()
+        if others or rotation.scope != scope:
+            raise InvalidValue(f"a group of {scope} has a MuSiK of another scope", code="keys.scope-overlap")
+        return rotation
+
+    def find(self, key_id: KeyId) -> Key | None:
+        """A key that is not destroyed."""
+        epochs = (epoch for rotation in self._rotations() for epoch in rotation.epochs)
+        return next((epoch.key for epoch in epochs if epoch.key.key_id == key_id), None)
+
+    def due(self, now: float) -> list[Download]:
+        """What is to be sent: every key that a client is to hold and was not given yet.
+
+        All clients of one key are served by one batch, which shares the work of the encapsulations.
+        """
+        wanted: dict[KeyId, tuple[Key, list[str]]] = {}
+        for rotation in self._rotations():
+            for client in sorted(rotation.audience.members):
+                for key in rotation.deliverable(client):
+                    if (client, key.key_id) not in self._asked:
+                        wanted.setdefault(key.key_id, (key, []))[1].append(client)
+        downloads = []
+        for key, clients in wanted.values():
+            recipients = [Recipient(client, self._kms) for client in clients]
+            messages = transport.write(key, self._initiator, recipients, now)
+            self._asked.update((client, key.key_id) for client in clients)
+            downloads += [
+                Download(client, key.key_id, message)
+                for client, message in zip(clients, messages, strict=True)
+            ]
+        return downloads
+
+    def answered(self, client: str, key_id: KeyId, now: float) -> list[Event]:
+        """``client`` accepted the key."""
+        return [event for rotation in self._rotations() for event in rotation.held(client, key_id, now)]
+
+    def refused(self, client: str, key_id: KeyId, reason: str, now: float) -> list[Event]:
+        """``client`` refused the key; it is served by unicast."""
+        return [
+            event for rotation in self._rotations() for event in rotation.refused(client, key_id, reason, now)
+        ]
+
+    def lost(self, client: str, key_id: KeyId) -> None:
+        """No answer came: the key is to be sent again."""
+        self._asked.discard((client, key_id))
+
+    def poll(self, now: float) -> list[Event]:
+        """Does what is due in every rotation: switch, retire, destroy."""
+        return [event for rotation in self._rotations() for event in rotation.poll(now)]
+
+    def next_timer(self) -> float | None:
+        """When :meth:`poll` has something to do."""
+        timers = (rotation.next_timer() for rotation in self._rotations())
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def _rotations(self) -> Iterable[Rotation]:
+        # A MuSiK for several groups stands under each of them.
+        unique = {id(rotation): rotation for rotation in self.musiks.values()}
+        return [*unique.values(), *self.msccks.values()]
