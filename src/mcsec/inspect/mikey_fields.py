@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from mcsec.crypto.eccsi import SIGNATURE_OCTETS
+from mcsec.crypto.sakke import SED_OCTETS
 from mcsec.ids import PurposeTag
 from mcsec.mikey.extensions import TAG_OCTETS
 from mcsec.mikey.numbers import (
-    SED_OCTETS,
-    SIGNATURE_OCTETS,
     CsId,
     ExtensionType,
     IdRole,
