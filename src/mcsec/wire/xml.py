@@ -69,6 +69,17 @@ def serialise(root: etree._Element) -> bytes:
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 
+def canonical(element: etree._Element) -> bytes:
+    """An element on its own, in exclusive canonical form: the same octets wherever it stands in a document.
+
+    :raises DecodeError: it has no canonical form, as with a namespace that is a relative URI (``xml.canonical``).
+    """
+    try:
+        return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    except etree.C14NError:
+        raise DecodeError("an element without canonical form", code="xml.canonical") from None
+
+
 @cache
 def schema(package: str, name: str) -> etree.XMLSchema:
     """The schema in file ``name`` of ``package``, which is ours and so is trusted."""
