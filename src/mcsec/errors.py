@@ -23,7 +23,6 @@ operator. No error text ever holds key octets.
 from __future__ import annotations
 
 
-
 class McsecError(Exception):
     """The root of the tree; not raised itself.
 
