@@ -6,21 +6,23 @@ once only, and keeps the order: a decoded message encodes to the same octets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self, TypeVar
 
 from mcsec.errors import InvalidValue
 from mcsec.mikey.cursor import Cursor, Read, malformed
 from mcsec.mikey.extensions import Extension, ProtectedParameters, SakkeToSelf, decode_extension
 from mcsec.mikey.header import Header
-from mcsec.mikey.numbers import IdRole, PayloadType
+from mcsec.mikey.numbers import PayloadType
 from mcsec.mikey.payloads import Idr, Rand, Sakke, SecurityPolicy, Sign, Timestamp
 
 #: No message of TS 33.180 comes near this; it bounds what a sender can make us read.
 MAX_OCTETS = 8192
 
 Payload = Timestamp | Rand | Idr | SecurityPolicy | Sakke | Extension
+
+P = TypeVar("P", bound=Payload)
 
 _DECODERS: dict[int, Callable[[Cursor], Payload]] = {
     PayloadType.T: Timestamp.decode,
@@ -47,14 +49,16 @@ class IMessage:
     header: Header
     payloads: tuple[Payload, ...]
     sign: Sign
+    _slots: Mapping[str, Payload] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        slots = [payload.slot for payload in self.payloads]
-        if len(set(slots)) != len(slots):
+        slots = {payload.slot: payload for payload in self.payloads}
+        if len(slots) != len(self.payloads):
             raise InvalidValue("a payload stands twice")
         missing = _MANDATORY.difference(slots)
         if missing:
             raise InvalidValue(f"no {', '.join(sorted(missing))} payload")
+        object.__setattr__(self, "_slots", slots)
 
     @classmethod
     def decode(cls, octets: bytes, trace: list[Read] | None = None) -> Self:
@@ -90,55 +94,61 @@ class IMessage:
     @property
     def timestamp(self) -> Timestamp:
         """T."""
-        return next(payload for payload in self.payloads if isinstance(payload, Timestamp))
+        return self._mandatory(Timestamp.slot, Timestamp)
 
     @property
     def rand(self) -> bytes:
         """RAND."""
-        return next(payload.octets for payload in self.payloads if isinstance(payload, Rand))
+        return self._mandatory(Rand.slot, Rand).octets
 
     @property
     def sakke(self) -> Sakke:
         """The key for the responder."""
-        return next(payload for payload in self.payloads if isinstance(payload, Sakke))
+        return self._mandatory(Sakke.slot, Sakke)
 
     @property
     def policy(self) -> SecurityPolicy | None:
         """SP, where present."""
-        return next((payload for payload in self.payloads if isinstance(payload, SecurityPolicy)), None)
+        return self._optional(SecurityPolicy.slot, SecurityPolicy)
 
     @property
     def to_self(self) -> SakkeToSelf | None:
         """The key for the initiator, where present."""
-        return next((payload for payload in self.payloads if isinstance(payload, SakkeToSelf)), None)
+        return self._optional(SakkeToSelf.slot, SakkeToSelf)
 
     @property
     def parameters(self) -> ProtectedParameters | None:
         """The protected key parameters, where present."""
-        return next((payload for payload in self.payloads if isinstance(payload, ProtectedParameters)), None)
+        return self._optional(ProtectedParameters.slot, ProtectedParameters)
 
     @property
     def initiator(self) -> Idr:
         """IDRi, or IDRuidi in its place."""
-        return self._identity("IDRi")
+        return self._mandatory("IDRi", Idr)
 
     @property
     def responder(self) -> Idr:
         """IDRr, or IDRuidr in its place."""
-        return self._identity("IDRr")
+        return self._mandatory("IDRr", Idr)
 
     @property
     def initiator_kms(self) -> str:
         """URI of the initiator's KMS."""
-        return self._identity(IdRole.INITIATOR_KMS.label).data.decode()
+        return self._mandatory("IDRkmsi", Idr).data.decode()
 
     @property
     def responder_kms(self) -> str:
         """URI of the responder's KMS."""
-        return self._identity(IdRole.RESPONDER_KMS.label).data.decode()
+        return self._mandatory("IDRkmsr", Idr).data.decode()
 
-    def _identity(self, slot: str) -> Idr:
-        return next(payload for payload in self.payloads if isinstance(payload, Idr) and payload.slot == slot)
+    def _mandatory(self, slot: str, kind: type[P]) -> P:
+        payload = self._slots[slot]
+        assert isinstance(payload, kind)
+        return payload
+
+    def _optional(self, slot: str, kind: type[P]) -> P | None:
+        payload = self._slots.get(slot)
+        return payload if isinstance(payload, kind) else None
 
 
 def encode_chain(header: Header, parts: Sequence[tuple[PayloadType, bytes]]) -> bytes:

@@ -143,7 +143,7 @@ class Idr:
         if role not in _ID_SLOTS:
             raise cursor.fail(f"ID role {role}", cursor.offset - 1)
         id_type = cursor.uint(1, "ID type")
-        if id_type > max(IdType):
+        if id_type not in _ID_TYPES:
             raise cursor.fail(f"ID type {id_type}", cursor.offset - 1)
         return cls(IdRole(role), cursor.take(cursor.uint(2, "ID length"), "ID data"), IdType(id_type))
 
@@ -152,6 +152,7 @@ class Idr:
         return bytes((self.role, self.id_type)) + len(self.data).to_bytes(2) + self.data
 
 
+_ID_TYPES = frozenset(IdType)
 _ID_SLOTS = {
     IdRole.INITIATOR: "IDRi",
     IdRole.RESPONDER: "IDRr",
