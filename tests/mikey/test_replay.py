@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -71,6 +72,21 @@ def test_no_message_is_ever_admitted_twice(limit: int, tries: list[tuple[int, in
         assert message not in admitted
         admitted.add(message)
         assert len(cache) <= limit
+
+
+def test_of_many_threads_one_gets_the_message_in() -> None:
+    cache = ReplayCache()
+
+    def attempt(number: int) -> bool:
+        try:
+            cache.admit(number.to_bytes(2), 1.0, 0.0)
+        except Replayed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(attempt, [number for number in range(200) for _ in range(8)]))
+    assert sum(outcomes) == len(cache) == 200
 
 
 def test_a_cache_has_room() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from threading import Lock
 
 from mcsec.errors import InvalidValue
 from mcsec.mikey.refusals import REPLAYED
@@ -35,6 +36,7 @@ class ReplayCache:
         self._floor = not_before
         self._by_time: list[tuple[float, bytes]] = []
         self._known: set[bytes] = set()
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -51,6 +53,11 @@ class ReplayCache:
         :param horizon: messages with older timestamps are refused as stale, so they need not be remembered.
         :raises Replayed: it is known, or too old to tell.
         """
+        # Messages may be opened on several threads; the question and the answer must be one step.
+        with self._lock:
+            self._admit(digest, timestamp, horizon)
+
+    def _admit(self, digest: bytes, timestamp: float, horizon: float) -> None:
         while self._by_time and self._by_time[0][0] < horizon:
             self._known.discard(heapq.heappop(self._by_time)[1])
         if timestamp <= self._floor:
