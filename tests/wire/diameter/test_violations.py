@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcsec.wire.diameter.avp import Avp, decode_avps
-from mcsec.wire.diameter.base import Dwr, ErrorAnswer, FailedAvp
+from mcsec.wire.diameter.base import Dwr, ErrorAnswer, FailedAvp, ProxyInfo
 from mcsec.wire.diameter.header import Header
-from mcsec.wire.diameter.message import decode, decode_body, encode_answer, encode_request, peek_session_id
+from mcsec.wire.diameter.message import decode, decode_body, encode_answer, encode_request, peek_envelope
 from mcsec.wire.diameter.results import ResultCode
 from mcsec.wire.diameter.table import TGPP
+from mcsec.wire.diameter.typed import schema_of
 from mcsec.wire.diameter.violation import Violation
 from mcsec.wire.mb2.messages import Gar
 from support.diameter import GAR_BY_PYTHON_DIAMETER as GAR
@@ -195,11 +196,15 @@ def test_arbitrary_octets_raise_violations_only(octets: bytes) -> None:
             decode_body(_HEAD + octets + b"\1", cls)
 
 
-def test_session_id_of_a_message_that_cannot_be_read() -> None:
-    assert peek_session_id(GAR) == "gcsas.mcx.example;6b0464a8;e126cd83;4ff03386"
-    assert peek_session_id(gar(*_AVPS[1:])) is None
-    assert peek_session_id(_HEAD + b"\0\0\1") is None
-    assert peek_session_id(gar(Avp(263, b"\xff"))) is None
+def test_what_an_answer_needs_of_a_message_that_cannot_be_read() -> None:
+    session = "gcsas.mcx.example;6b0464a8;e126cd83;4ff03386"
+    info = ProxyInfo(proxy_host="proxy.example", proxy_state=b"state")
+    proxy = Avp(284, schema_of(ProxyInfo).encode(info))
+    assert peek_envelope(gar(*_AVPS, proxy)) == (session, (info,))
+    assert peek_envelope(gar(_AVPS[0], proxy, Avp(284, b"bad")) + b"\0\0\1") == (session, (info,))
+    assert peek_envelope(gar(*_AVPS[1:])) == (None, ())
+    assert peek_envelope(_HEAD + b"\0\0\1") == (None, ())
+    assert peek_envelope(gar(Avp(263, b"\xff"))) == (None, ())
 
 
 def test_flags_of_requests_and_answers() -> None:

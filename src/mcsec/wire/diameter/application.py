@@ -21,9 +21,9 @@ class Application:
         """Requests by command code."""
         return {_code(request): request for request, _ in self.exchanges}
 
-    def answer_classes(self) -> dict[type[Any], type[Any]]:
-        """The answer's class of each request's."""
-        return dict(self.exchanges)
+    def answer_of(self, request: type[Any]) -> type[Any]:
+        """The answer's class."""
+        return dict(self.exchanges)[request]
 
 
 def _code(cls: type[Any]) -> int:

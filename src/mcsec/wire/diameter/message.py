@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from mcsec.errors import DecodeError
 from mcsec.wire.diameter.avp import decode_avp
-from mcsec.wire.diameter.base import ErrorAnswer
+from mcsec.wire.diameter.base import ErrorAnswer, ProxyInfo
 from mcsec.wire.diameter.header import (
     ERROR,
     HEADER_SIZE,
@@ -19,7 +19,7 @@ from mcsec.wire.diameter.table import DICTIONARY, IETF
 from mcsec.wire.diameter.typed import schema_of
 
 T = TypeVar("T")
-_SESSION_ID = DICTIONARY.by_name["Session-Id"].code
+_SESSION_ID, _PROXY_INFO = (DICTIONARY.by_name[name].code for name in ("Session-Id", "Proxy-Info"))
 
 
 def encode_request(message: Any, hop_by_hop: int, end_to_end: int) -> bytes:
@@ -67,15 +67,18 @@ def retransmission(octets: bytes, hop_by_hop: int) -> bytes:
     return octets[:4] + bytes((flags,)) + octets[5:12] + hop_by_hop.to_bytes(4) + octets[16:]
 
 
-def redirected(octets: bytes, hop_by_hop: int) -> bytes:
-    """An encoded answer once more, to a request that came again under another identifier."""
-    return octets[:12] + hop_by_hop.to_bytes(4) + octets[16:]
-
-
-def peek_session_id(octets: bytes) -> str | None:
-    """The Session-Id of a message that need not be sound otherwise, for the answer that says so."""
+def peek_envelope(octets: bytes) -> tuple[str | None, tuple[ProxyInfo, ...]]:
+    """Session-Id and Proxy-Info of a message that need not be sound otherwise, for the answer that says so."""
+    session_id: str | None = None
+    proxies: list[ProxyInfo] = []
+    offset = HEADER_SIZE
     try:
-        avp, _ = decode_avp(octets, HEADER_SIZE)
-        return avp.data.decode() if (avp.code, avp.vendor) == (_SESSION_ID, IETF) else None
+        while offset < len(octets):
+            avp, offset = decode_avp(octets, offset)
+            if (avp.code, avp.vendor) == (_SESSION_ID, IETF):
+                session_id = avp.data.decode()
+            elif (avp.code, avp.vendor) == (_PROXY_INFO, IETF):
+                proxies.append(schema_of(ProxyInfo).decode(avp.data, 0, len(avp.data)))
     except (DecodeError, UnicodeDecodeError):
-        return None
+        pass  # What could be read up to here is what the answer gets.
+    return session_id, tuple(proxies)

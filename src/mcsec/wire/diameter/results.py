@@ -50,3 +50,8 @@ class ResultCode(IntEnum):
 def is_success(result_code: int) -> bool:
     """Whether a Result-Code reports success (2xxx)."""
     return result_code // 1000 == 2
+
+
+def is_protocol_error(result_code: int) -> bool:
+    """Whether a Result-Code is one of those whose answers have the E bit (3xxx)."""
+    return result_code // 1000 == 3
