@@ -46,6 +46,11 @@ from mcsec.net.sip.vetting import stamped, without_false_assertions
 
 Target = Hop | Peer
 
+# About what our Via adds to a request.
+_VIA_SIZE = 100
+# How many hops that refused TCP are remembered, and for how many seconds.
+_REMEMBERED, _ASK_AGAIN = 4096, 60.0
+
 
 class Asker(Protocol):
     """Whoever waits for the answers to a request of ours."""
@@ -76,7 +81,8 @@ class Server(Protocol):
 class Core:
     """The machinery. ``server`` gets what others ask, ``tell`` every event.
 
-    ``intercept`` sees the octets of every response first and says whether it took them.
+    ``intercept`` sees the octets of every response first and says whether it took them; ``closed_hooks`` hear
+    of connections that are gone.
     """
 
     server: Server
@@ -93,9 +99,11 @@ class Core:
             settings.transport,
         )
         self.intercept: Callable[[bytes], bool] | None = None
+        self.closed_hooks: list[Callable[[Peer, str], None]] = []
         self.tell = tell
         self._askers: dict[ClientKey, tuple[Asker, Peer]] = {}
         self._by_flow: dict[int, set[ClientKey]] = {}
+        self._udp_only: dict[Hop, float] = {}
         if settings.client_tls is not None:
             self.transport.use_client_tls(settings.client_tls)
 
@@ -117,7 +125,7 @@ class Core:
         return self.settings.outbound or Hop.of(request.parsed_uri())
 
     async def prepare(self, request: Request, target: Target | None) -> tuple[Request, Peer]:
-        """The request with our Via, and the flow that it goes by; large ones leave UDP for TCP (18.1.1).
+        """The request with our Via, and the flow that it goes by.
 
         :raises Unreachable: there is no flow to the next hop.
         """
@@ -128,16 +136,25 @@ class Core:
             raise InvalidValue(
                 "a request to a sips URI goes by TLS", code="sip.sips", clause="RFC 3261 26.2.2"
             )
-        peer = await self.transport.reach(hop)
-        ready = self._with_our_via(request, peer)
-        if hop.transport == "UDP" and len(encode(ready)) > self.settings.datagram_limit:
+        size = len(encode(request)) + _VIA_SIZE if hop.transport == "UDP" else 0
+        peer = await self.flow(hop, size)
+        return self._with_our_via(request, peer), peer
+
+    async def flow(self, hop: Hop, size: int) -> Peer:
+        """A flow to a next hop for a request of ``size`` octets; large ones leave UDP for TCP (18.1.1).
+
+        :raises Unreachable: there is none.
+        """
+        large = hop.transport == "UDP" and size > self.settings.datagram_limit
+        if large and self.clock.now() >= self._udp_only.get(hop, 0.0):
             try:
-                by_tcp = await self.transport.reach(replace(hop, transport="TCP"))
+                return await self.transport.reach(replace(hop, transport="TCP"))
             except Unreachable:
                 # The element may speak UDP only; RFC 3261 18.1.1 then lets the datagram go.
-                return ready, peer
-            return self._with_our_via(request, by_tcp), by_tcp
-        return ready, peer
+                if len(self._udp_only) >= _REMEMBERED:
+                    self._udp_only.clear()
+                self._udp_only[hop] = self.clock.now() + _ASK_AGAIN
+        return await self.transport.reach(hop)
 
     def ask(self, request: Request, peer: Peer, asker: Asker) -> ClientKey:
         """Start a client transaction for a prepared request."""
@@ -308,6 +325,8 @@ class Core:
 
     def _closed(self, peer: Peer, reason: str) -> None:
         self.tell(ConnectionClosed(peer, reason))
+        for hook in self.closed_hooks:
+            hook(peer, reason)
         for key in tuple(self._by_flow.get(peer.flow, ())):
             self.layer.transport_failed(key, f"the connection with {peer}: {reason}", self.clock.now())
         self.settle()

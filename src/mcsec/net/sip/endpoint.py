@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -22,10 +22,12 @@ from mcsec.errors import PeerError
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.core import Core, Target, uri_of
 from mcsec.net.sip.events import Counters, SipEvent
+from mcsec.net.sip.fanout import Delivery, FastSender, Outcome
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer, host_in_uri
 from mcsec.net.sip.serving import Handler, Serving
 from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.sip.template import MessageTemplate
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import CSeq
 
@@ -77,6 +79,7 @@ class Endpoint:
 
     async def __aenter__(self) -> Self:
         self._core = Core(self.settings, self._on_event or (lambda event: None))
+        self._fast = FastSender(self._core)
         self._serving = Serving(self._core, self._on_request)
         return self
 
@@ -172,6 +175,19 @@ class Endpoint:
                 gate.answered(core.clock.now())
             else:
                 gate.dropped()
+
+    async def fan_out(
+        self,
+        template: MessageTemplate,
+        deliveries: Iterable[Delivery],
+        on_outcome: Callable[[Outcome], None],
+    ) -> None:
+        """Send one request to many recipients, as fast as their next hops take it.
+
+        Returns when each recipient has had its ``on_outcome``. ``deliveries`` may be a generator over millions:
+        it is read no faster than requests leave.
+        """
+        await self._fast.send(template, deliveries, on_outcome)
 
     async def drain(self, peer: Peer) -> None:
         """Wait while the connection of a peer takes nothing more."""

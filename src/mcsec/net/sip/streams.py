@@ -127,6 +127,11 @@ class StreamConnection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._out.append(octets)
 
+    @property
+    def congested(self) -> bool:
+        """Whether more waits to be sent than should."""
+        return not self._can_write.is_set()
+
     async def drain(self) -> None:
         """Wait while the peer reads more slowly than we write."""
         await self._can_write.wait()

@@ -161,6 +161,11 @@ class Transport:
             raise Unreachable(f"the connection with {peer} is gone")
         connection.write(octets)
 
+    def congested(self, peer: Peer) -> bool:
+        """Whether the peer reads more slowly than we write."""
+        connection = self._connections.get(peer.flow)
+        return connection is not None and connection.congested
+
     async def drain(self, peer: Peer) -> None:
         """Wait while the peer's connection takes nothing more."""
         connection = self._connections.get(peer.flow)
