@@ -21,7 +21,7 @@ from mcsec.wire.diameter.datatypes import (
     UNSIGNED64,
     UTF8_STRING,
 )
-from mcsec.wire.diameter.dictionary import Member
+from mcsec.wire.diameter.schema import Writer
 from mcsec.wire.diameter.typed import schema_of
 from mcsec.wire.mb2.values import CellList, Ecgi, FlowId, ServiceArea, SessionDuration
 
@@ -95,7 +95,7 @@ _BY_FORMAT = {
 }
 
 
-def _values(member: Member, hint: Any) -> st.SearchStrategy[Any]:
+def _values(member: Writer, hint: Any) -> st.SearchStrategy[Any]:
     parts = tuple(part for part in get_args(hint) if part not in (NoneType, ...))
     if member.repeats:
         most = 4 if member.most is None else member.most
@@ -105,7 +105,7 @@ def _values(member: Member, hint: Any) -> st.SearchStrategy[Any]:
     return _one(member, inner) if member.least else st.none() | _one(member, inner)
 
 
-def _one(member: Member, kind: Any) -> st.SearchStrategy[Any]:
+def _one(member: Writer, kind: Any) -> st.SearchStrategy[Any]:
     if kind in _BY_TYPE:
         return _BY_TYPE[kind]
     if isinstance(kind, type) and issubclass(kind, IntEnum):
@@ -122,5 +122,5 @@ def _one(member: Member, kind: Any) -> st.SearchStrategy[Any]:
 def messages(cls: type[Any]) -> st.SearchStrategy[Any]:
     """Any instance that the grammar of ``cls`` allows."""
     hints = get_type_hints(cls)
-    fields = {name: _values(member, hints[name]) for name, _, member in schema_of(cls).writers}
+    fields = {writer.name: _values(writer, hints[writer.name]) for writer in schema_of(cls).writers}
     return st.builds(cls, other=st.lists(unknown_avps, max_size=2).map(tuple), **fields)

@@ -24,6 +24,11 @@ from mcsec.net.diameter.transport import (
 )
 from mcsec.wire.diameter.base import Answer, Request, SessionRequest
 
+#: Octets handled before what they bring about is sent: the other side works while we do.
+_PIECE = 4096
+#: Messages sent together at most, for the same reason.
+_TOGETHER = 8
+
 A = TypeVar("A", bound=Answer)
 Handler = Callable[[Any], Any]
 
@@ -57,7 +62,7 @@ class DiameterNode:
         self._ups: dict[str, list[asyncio.Future[None]]] = {}
         self._slots = asyncio.Semaphore(config.limits.in_flight)
         self._timer: asyncio.TimerHandle | None = None
-        self._flushing = False
+        self._made = 0
         self._changed = asyncio.Event()
 
     # --- life
@@ -167,26 +172,33 @@ class DiameterNode:
             server.close()
 
     def _run_soon(self) -> None:
-        """Requests made in one turn of the loop go out together."""
-        if not self._flushing:
-            self._flushing = True
+        """Requests made in one turn of the loop go out together, a few at a time."""
+        self._made += 1
+        if self._made == 1:
             asyncio.get_running_loop().call_soon(self._run)
+        elif self._made >= _TOGETHER:
+            self._run()
 
     def _run(self) -> None:
         """Do what the engine wants until it wants nothing more, then set the timer."""
-        self._flushing = False
+        self._made = 0
         writes: dict[int, list[bytes]] = {}
         while effects := self._engine.effects():
             for effect in effects:
                 kind = type(effect)
                 if kind is Write:
-                    writes.setdefault(effect.connection, []).append(effect.octets)  # type: ignore[union-attr]  # kind says so
+                    parts = writes.setdefault(effect.connection, [])  # type: ignore[union-attr]  # kind says so
+                    parts.append(effect.octets)  # type: ignore[union-attr]  # kind says so
+                    if len(parts) >= _TOGETHER:
+                        self._write(effect.connection, parts)  # type: ignore[union-attr]  # kind says so
+                        parts.clear()
                 elif kind is Close:
                     self._close(effect.connection, writes)  # type: ignore[union-attr]  # kind says so
                 else:
                     self._effect(effect)
         for number, parts in writes.items():
-            self._write(number, parts)
+            if parts:
+                self._write(number, parts)
         self._set_timer()
         self._changed.set()
 
@@ -222,7 +234,7 @@ class DiameterNode:
             self._run_soon()
 
     def _close(self, number: int, writes: dict[int, list[bytes]]) -> None:
-        if number in writes:
+        if writes.get(number):
             self._write(number, writes.pop(number))
         dialling = self._dials.get(number)
         if dialling is not None:
@@ -230,6 +242,9 @@ class DiameterNode:
         line = self._lines.pop(number, None)
         if line is not None:
             line.transport.close()
+            if line.transport.get_write_buffer_size():
+                # Whoever does not read cannot keep the connection, either.
+                asyncio.get_running_loop().call_later(self.config.timings.disconnect, line.transport.abort)
 
     def _set_timer(self) -> None:
         when = self._engine.next_timer()
@@ -310,8 +325,10 @@ class DiameterNode:
 
     def received(self, number: int, data: bytes) -> None:
         """Octets arrived."""
-        self._engine.received(number, data, self._now())
-        self._run()
+        now = self._now()
+        for start in range(0, len(data), _PIECE):
+            self._engine.received(number, data[start : start + _PIECE], now)
+            self._run()
 
     def lost(self, line: _Line, error: Exception | None) -> None:
         """A connection is closed."""

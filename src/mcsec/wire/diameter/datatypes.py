@@ -24,13 +24,17 @@ Encode = Callable[[Any], bytes]
 
 @dataclass(frozen=True, slots=True)
 class DataType:
-    """A format. ``minimum`` is the fewest octets of a value; ``size`` is set when all values have as many."""
+    """A format. ``minimum`` is the fewest octets of a value; ``size`` is set when all values have as many.
+
+    ``layout`` is what ``struct`` calls a number; it is empty for everything else.
+    """
 
     name: str
     minimum: int
     size: int | None
     encode: Encode
     decode: Decode
+    layout: str = ""
 
 
 def wrong_length(name: str, length: int, start: int) -> Violation:
@@ -44,7 +48,8 @@ def wrong_value(text: str, start: int) -> Violation:
 
 
 def _number(name: str, layout: str) -> DataType:
-    pack, unpack, size = Struct(layout).pack, Struct(layout).unpack_from, struct.calcsize(layout)
+    number = Struct(f">{layout}")
+    pack, unpack, size = number.pack, number.unpack_from, number.size
 
     def encode(value: Any) -> bytes:
         try:
@@ -57,13 +62,13 @@ def _number(name: str, layout: str) -> DataType:
             raise wrong_length(name, stop - start, start)
         return unpack(octets, start)[0]
 
-    return DataType(name, size, size, encode, decode)
+    return DataType(name, size, size, encode, decode, layout)
 
 
-UNSIGNED32 = _number("Unsigned32", ">I")
-UNSIGNED64 = _number("Unsigned64", ">Q")
-ENUMERATED = _number("Enumerated", ">i")
-FLOAT32 = _number("Float32", ">f")
+UNSIGNED32 = _number("Unsigned32", "I")
+UNSIGNED64 = _number("Unsigned64", "Q")
+ENUMERATED = _number("Enumerated", "i")
+FLOAT32 = _number("Float32", "f")
 
 
 def octet_string(size: int | None = None) -> DataType:

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcsec.errors import InvalidValue
-from mcsec.wire.diameter.avp import HEAD, LENGTH_MASK, MANDATORY_BIT, VENDOR_BIT, Avp
+from mcsec.wire.diameter.avp import HEAD, LENGTH_MASK, MANDATORY_BIT, VENDOR_BIT, VENDOR_HEAD, Avp
 from mcsec.wire.diameter.datatypes import Decode
-from mcsec.wire.diameter.dictionary import AvpDefinition, CommandDefinition, Member
+from mcsec.wire.diameter.dictionary import AvpDefinition, CommandDefinition
 from mcsec.wire.diameter.results import ResultCode
 from mcsec.wire.diameter.table import DICTIONARY
 from mcsec.wire.diameter.violation import Violation
 
-_READ_HEAD = HEAD.unpack_from
-_READ_VENDOR = Struct(">I").unpack_from
+_READ_VENDOR_HEAD = VENDOR_HEAD.unpack_from
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """How one member is read. ``flag_mask`` selects the flag bits that must equal ``flags``."""
 
     name: str
@@ -35,15 +32,26 @@ class Reader:
     flags: int
 
 
+class Writer(NamedTuple):
+    """How one member is written: ``write`` makes the whole AVP."""
+
+    name: str
+    repeats: bool
+    least: int
+    most: int | None
+    write: Callable[[Any], bytes]
+    avp: AvpDefinition
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The tables of one class. ``command`` is set for messages."""
+    """The tables of one class. ``command`` is set for messages, ``first`` where an AVP must lead."""
 
     cls: type[Any]
     command: CommandDefinition | None
-    members: tuple[Member, ...]
+    first: AvpDefinition | None
     readers: dict[int, Reader]
-    writers: tuple[tuple[str, Callable[[Any], bytes], Member], ...]
+    writers: tuple[Writer, ...]
     any_avp: bool
 
     def encode(self, message: Any) -> bytes:
@@ -52,15 +60,15 @@ class Schema:
         :raises InvalidValue: a value does not fit its format, or there are too few or too many.
         """
         parts: list[bytes] = []
-        for name, write, member in self.writers:
+        for name, repeats, least, most, write, _ in self.writers:
             value = getattr(message, name)
-            if not member.repeats:
+            if not repeats:
                 if value is not None:
                     parts.append(write(value))
-                elif member.least:
+                elif least:
                     raise InvalidValue(f"{self.cls.__name__}.{name} is missing")
-            elif value or member.least:
-                if not member.least <= len(value) or (member.most is not None and len(value) > member.most):
+            elif value or least:
+                if len(value) < least or (most is not None and len(value) > most):
                     raise InvalidValue(f"{self.cls.__name__}.{name} has {len(value)} values")
                 parts += map(write, value)
         parts += [avp.encode() for avp in message.other]
@@ -71,48 +79,39 @@ class Schema:
 
         :raises Violation: with offset, Result-Code and Failed-AVP.
         """
-        if self.members and self.members[0].first:
+        if self.first is not None:
             self._check_first(octets, offset, end)
         values: dict[str, Any] = {}
         other: list[Avp] = []
         readers = self.readers
         while offset < end:
-            if end - offset < 8:
-                raise Violation("an AVP header is cut off", ResultCode.INVALID_AVP_LENGTH, offset)
-            key, word = _READ_HEAD(octets, offset)
-            start = offset + 8
+            if end - offset >= 12:
+                # A vendor's header has 12 octets. An AVP without vendor and data has 8, and may be the last.
+                key, word, vendor = _READ_VENDOR_HEAD(octets, offset)
+            else:
+                key, word, vendor = _last_head(octets, offset, end)
             if word & 0x80000000:
-                if end - offset < 12:
-                    raise Violation("an AVP header is cut off", ResultCode.INVALID_AVP_LENGTH, offset)
-                key |= _READ_VENDOR(octets, start)[0] << 32
-                start += 4
+                key |= vendor << 32
+                start = offset + 12
+            else:
+                start = offset + 8
             stop = offset + (word & LENGTH_MASK)
             if stop < start or stop > end:
                 raise _does_not_fit(key, word, offset)
             reader = readers.get(key)
             if reader is None:
-                avp = _avp(key, word, octets[start:stop])
-                if avp.mandatory and not self.any_avp:
-                    raise Violation(
-                        f"{_name(key)} is not understood here", ResultCode.AVP_UNSUPPORTED, offset, avp
-                    )
-                other.append(avp)
+                other.append(self._unknown(_avp(key, word, octets[start:stop]), offset))
             else:
-                if word & reader.flag_mask != reader.flags:
-                    raise Violation(
-                        f"{_name(key)} has flags {word >> 24:#04x}",
-                        ResultCode.INVALID_AVP_BITS,
-                        offset,
-                        _avp(key, word, octets[start:stop]),
-                    )
+                name, repeats, most, decode, flag_mask, flags = reader
+                if word & flag_mask != flags:
+                    raise _wrong_flags(_avp(key, word, octets[start:stop]), offset)
                 try:
-                    value = reader.decode(octets, start, stop)
+                    value = decode(octets, start, stop)
                 except Violation as violation:
                     raise violation.within(_avp(key, word, octets[start:stop])) from None
-                name = reader.name
-                if reader.repeats:
+                if repeats:
                     items = values.setdefault(name, [])
-                    if len(items) == reader.most:
+                    if len(items) == most:
                         raise _too_many(_avp(key, word, octets[start:stop]), offset)
                     items.append(value)
                 elif name in values:
@@ -129,20 +128,26 @@ class Schema:
         return self.cls(**values)
 
     def _check_first(self, octets: bytes, offset: int, end: int) -> None:
-        first = self.members[0].avp
-        if end - offset < 4 or int.from_bytes(octets[offset : offset + 4]) != first.code:
+        assert self.first is not None
+        if end - offset < 4 or int.from_bytes(octets[offset : offset + 4]) != self.first.code:
+            name = self.first.name
             raise Violation(
-                f"{first.name} does not stand first", ResultCode.MISSING_AVP, offset, example(first)
+                f"{name} does not stand first", ResultCode.MISSING_AVP, offset, example(self.first)
             )
+
+    def _unknown(self, avp: Avp, offset: int) -> Avp:
+        if avp.mandatory and not self.any_avp:
+            name = _name(avp.code, avp.vendor)
+            raise Violation(f"{name} is not understood here", ResultCode.AVP_UNSUPPORTED, offset, avp)
+        return avp
 
     def _finish(self, values: dict[str, Any], end: int) -> None:
         """Required members are there, and repeated ones become tuples."""
-        for name, _, member in self.writers:
+        for name, repeats, least, _, _, avp in self.writers:
             if name not in values:
-                if member.least:
-                    avp = member.avp
+                if least:
                     raise Violation(f"{avp.name} is missing", ResultCode.MISSING_AVP, end, example(avp))
-            elif member.repeats:
+            elif repeats:
                 values[name] = tuple(values[name])
 
 
@@ -156,23 +161,32 @@ def _avp(key: int, word: int, data: bytes) -> Avp:
     return Avp(key & 0xFFFFFFFF, data, key >> 32, word >> 24 & ~VENDOR_BIT)
 
 
-def _name(key: int) -> str:
-    known = DICTIONARY.by_key.get(key)
-    return known.name if known else f"AVP {key & 0xFFFFFFFF} of vendor {key >> 32}"
+def _name(code: int, vendor: int) -> str:
+    known = DICTIONARY.find(code, vendor)
+    return known.name if known else f"AVP {code} of vendor {vendor}"
+
+
+def _last_head(octets: bytes, offset: int, end: int) -> tuple[int, int, int]:
+    if end - offset >= 8:
+        code, word = HEAD.unpack_from(octets, offset)
+        if not word & 0x80000000:
+            return code, word, 0
+    raise Violation("an AVP header is cut off", ResultCode.INVALID_AVP_LENGTH, offset)
 
 
 def _does_not_fit(key: int, word: int, offset: int) -> Violation:
     """Failed-AVP gets the header and the shortest payload: the real end is unknown (RFC 6733 7.1.5)."""
     known = DICTIONARY.by_key.get(key)
     stand_in = _avp(key, word, bytes(known.datatype.minimum if known else 0))
-    return Violation(
-        f"the length {word & LENGTH_MASK} of {_name(key)} does not fit",
-        ResultCode.INVALID_AVP_LENGTH,
-        offset,
-        stand_in,
-    )
+    text = f"the length {word & LENGTH_MASK} of {_name(stand_in.code, stand_in.vendor)} does not fit"
+    return Violation(text, ResultCode.INVALID_AVP_LENGTH, offset, stand_in)
+
+
+def _wrong_flags(avp: Avp, offset: int) -> Violation:
+    text = f"{_name(avp.code, avp.vendor)} has flags {avp.flags:#04x}"
+    return Violation(text, ResultCode.INVALID_AVP_BITS, offset, avp)
 
 
 def _too_many(avp: Avp, offset: int) -> Violation:
-    name = _name(avp.vendor << 32 | avp.code)
-    return Violation(f"{name} stands too often", ResultCode.AVP_OCCURS_TOO_MANY_TIMES, offset, avp)
+    text = f"{_name(avp.code, avp.vendor)} stands too often"
+    return Violation(text, ResultCode.AVP_OCCURS_TOO_MANY_TIMES, offset, avp)

@@ -20,6 +20,8 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import IntEnum, IntFlag
+from struct import Struct
+from struct import error as StructError
 from types import NoneType
 from typing import Any, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
@@ -36,7 +38,7 @@ from mcsec.wire.diameter.avp import (
 )
 from mcsec.wire.diameter.datatypes import OCTET_STRING, Decode, wrong_value
 from mcsec.wire.diameter.dictionary import AvpDefinition, CommandDefinition, Member
-from mcsec.wire.diameter.schema import Reader, Schema
+from mcsec.wire.diameter.schema import Reader, Schema, Writer
 from mcsec.wire.diameter.table import DICTIONARY
 
 T = TypeVar("T")
@@ -79,15 +81,14 @@ def _joined(grammar: str, row: CommandDefinition | None, *, any_avp: bool) -> Ca
         present = {field.name for field in fields(made)} - {"other"}  # type: ignore[arg-type]  # T is any class
         if present != set(wanted):
             raise TypeError(f"{cls.__name__} and its grammar differ in {sorted(present ^ set(wanted))}")
-        codecs = {name: _codec(member, hints[name]) for name, member in wanted.items()}
-        _SCHEMAS[made] = Schema(
-            made,
-            row,
-            members,
-            {member.avp.key: _reader(name, member, codecs[name][1]) for name, member in wanted.items()},
-            tuple((name, _writer(member.avp, codecs[name][0]), member) for name, member in wanted.items()),
-            any_avp,
-        )
+        readers: dict[int, Reader] = {}
+        writers: list[Writer] = []
+        for name, member in wanted.items():
+            write, decode = _codec(member, hints[name])
+            readers[member.avp.key] = _reader(name, member, decode)
+            writers.append(Writer(name, member.repeats, member.least, member.most, write, member.avp))
+        first = members[0].avp if members and members[0].first else None
+        _SCHEMAS[made] = Schema(made, row, first, readers, tuple(writers), any_avp)
         return made
 
     return decorate
@@ -104,44 +105,57 @@ def _reader(name: str, member: Member, decode: Decode) -> Reader:
     return Reader(name, member.repeats, member.most, decode, mask << 24, flags << 24)
 
 
+def _codec(member: Member, hint: Any) -> tuple[Callable[[Any], bytes], Decode]:
+    """How a member is written, header and all, and how its data is read into the type that ``hint`` gives."""
+    avp, inner = member.avp, _inner_type(member, hint)
+    base = avp.datatype
+    if inner in _SCHEMAS:
+        schema = _SCHEMAS[inner]
+        return _writer(avp, schema.encode), schema.decode
+    if isinstance(inner, type) and issubclass(inner, IntEnum | IntFlag):
+        return _number_writer(avp), _enumerated(inner, base.decode)
+    if hasattr(inner, "decode") and hasattr(inner, "encode") and inner not in (str, bytes):
+        return _writer(avp, _octets_of(base.encode)), _value(inner.decode, base.decode)
+    if avp.members or (base is OCTET_STRING and inner is not bytes):
+        raise TypeError(f"{inner!r} is no type for {avp.name}")
+    return _number_writer(avp) if base.layout else _writer(avp, base.encode), base.decode
+
+
+def _flags(avp: AvpDefinition) -> int:
+    return (MANDATORY_BIT if avp.m_bit.sent else 0) | (VENDOR_BIT if avp.vendor else 0)
+
+
 def _writer(avp: AvpDefinition, encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     """``encode`` with the AVP's header before it and padding after it."""
-    code, vendor = avp.code, avp.vendor
-    flags = (MANDATORY_BIT if avp.m_bit.sent else 0) | (VENDOR_BIT if vendor else 0)
+    code, vendor, flags = avp.code, avp.vendor, _flags(avp) << 24
     overhead = VENDOR_HEAD.size if vendor else HEAD.size
-
-    def head(length: int) -> bytes:
-        word = flags << 24 | overhead + length
-        return VENDOR_HEAD.pack(code, word, vendor) if vendor else HEAD.pack(code, word)
-
-    size = avp.datatype.size
-    if size is not None:
-        prefix, suffix = head(size), PADDING[size & 3]
-        return lambda value: prefix + encode(value) + suffix
 
     def write(value: Any) -> bytes:
         body = encode(value)
-        if len(body) > LENGTH_MASK - overhead:
+        length = overhead + len(body)
+        if length > LENGTH_MASK:
             raise InvalidValue(f"{avp.name} has more than 16 MiB")
-        return head(len(body)) + body + PADDING[len(body) & 3]
+        head = VENDOR_HEAD.pack(code, flags | length, vendor) if vendor else HEAD.pack(code, flags | length)
+        return head + body + PADDING[length & 3]
 
     return write
 
 
-def _codec(member: Member, hint: Any) -> tuple[Callable[[Any], bytes], Decode]:
-    """How the Python type that ``hint`` gives this member is written and read."""
-    inner = _inner_type(member, hint)
-    base = member.avp.datatype
-    if inner in _SCHEMAS:
-        schema = _SCHEMAS[inner]
-        return schema.encode, schema.decode
-    if isinstance(inner, type) and issubclass(inner, IntEnum | IntFlag):
-        return base.encode, _enumerated(inner, base.decode)
-    if hasattr(inner, "decode") and hasattr(inner, "encode") and inner not in (str, bytes):
-        return _octets_of(base.encode), _value(inner.decode, base.decode)
-    if member.avp.members or (base is OCTET_STRING and inner is not bytes):
-        raise TypeError(f"{inner!r} is no type for {member.avp.name}")
-    return base.encode, base.decode
+def _number_writer(avp: AvpDefinition) -> Callable[[Any], bytes]:
+    """Header and number in one step, as most AVPs are numbers and none of those is padded."""
+    layout, encode = avp.datatype.layout, avp.datatype.encode
+    head = VENDOR_HEAD if avp.vendor else HEAD
+    pack = Struct(f"{head.format}{layout}").pack
+    word = _flags(avp) << 24 | head.size + (avp.datatype.size or 0)
+    first = (avp.code, word, avp.vendor) if avp.vendor else (avp.code, word)
+
+    def write(value: Any) -> bytes:
+        try:
+            return pack(*first, value)
+        except (StructError, OverflowError):
+            return encode(value)  # which says what is wrong with it
+
+    return write
 
 
 def _inner_type(member: Member, hint: Any) -> Any:
@@ -156,8 +170,13 @@ def _inner_type(member: Member, hint: Any) -> Any:
 
 
 def _enumerated(cls: type[IntEnum] | type[IntFlag], number: Decode) -> Decode:
+    known: dict[int, Any] = {member.value: member for member in cls}
+
     def decode(octets: bytes, start: int, stop: int) -> Any:
         value = number(octets, start, stop)
+        member = known.get(value)
+        if member is not None:
+            return member
         try:
             return cls(value)
         except ValueError:
