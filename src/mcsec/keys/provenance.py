@@ -8,16 +8,15 @@ from the records.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
-from mcsec.errors import CheckFailed, InvalidValue
-from mcsec.keys import events
+from mcsec.errors import InvalidValue
+from mcsec.keys import chain, events
+from mcsec.keys.chain import ChainBroken, Fault, Head
 from mcsec.keys.events import KeyEvent
 from mcsec.keys.key import Key
-from mcsec.keys.records import FORMAT, Happening, Record, decode, encode
+from mcsec.keys.records import Happening, Record, decode, encode
 
 __all__ = ["Chain", "ChainBroken", "Fault", "Happening", "Head", "Record", "decode", "encode", "verify"]
 
@@ -35,46 +34,6 @@ _HAPPENINGS: dict[type[KeyEvent], Happening] = {
     events.KeyRevoked: Happening.REVOKED,
     events.KeyDestroyed: Happening.DESTROYED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """How far a chain goes: the number of its records and the hash of the last. Worth keeping elsewhere."""
-
-    length: int
-    digest: bytes
-
-    @classmethod
-    def start(cls, domain: str) -> Head:
-        """The head of an empty chain. It depends on the domain, so that one chain cannot pass for another."""
-        return cls(0, hashlib.sha256(f"{FORMAT}\n{domain}".encode()).digest())
-
-
-class Fault(StrEnum):
-    """What is wrong with a chain."""
-
-    ALTERED = "the record is not what was written"
-    MISSING = "records are missing before it"
-    OUT_OF_ORDER = "it stands in the wrong place"
-    UNLINKED = "it does not follow from the record before it"
-    FOREIGN = "another domain wrote it"
-    TRUNCATED = "the chain ends before the head that is known"
-    FORKED = "the chain is not the one whose head is known"
-
-
-class ChainBroken(CheckFailed):
-    """A chain of records does not hold; ``sequence`` is the number of the first record where it shows."""
-
-    code = "provenance.broken"
-
-    def __init__(self, sequence: int, fault: Fault) -> None:
-        super().__init__(
-            f"record {sequence}: {fault.value}",
-            code=f"provenance.{fault.name.lower().replace('_', '-')}",
-            hint="keep the export, and compare it with a copy from elsewhere",
-        )
-        self.sequence = sequence
-        self.fault = fault
 
 
 class Chain:
@@ -145,34 +104,10 @@ class Chain:
 def verify(
     records: Iterable[Record], domain: str, *, start: Head | None = None, known: Head | None = None
 ) -> Head:
-    """Check a chain from its beginning, or from ``start``; its head.
+    """Check a chain from its beginning, or from ``start``; its head. See :func:`mcsec.keys.chain.verify`.
 
-    ``known`` is a head noted elsewhere at some time: the chain must pass through it.
-
-    :raises ChainBroken: with the first record where it shows. An alteration shows at the altered record,
-    unless its
-        digest was made anew: then at the one after it, or at ``known``.
+    :raises ChainBroken: with the first record where it shows.
     """
-    head = start if start is not None else Head.start(domain)
-    passed = known is None or known == head
-    for record in records:
-        if fault := _fault(record, head, domain):
-            raise ChainBroken(record.sequence, fault)
-        head = Head(record.sequence + 1, record.digest)
-        if known is not None and head.length == known.length:
-            if head != known:
-                raise ChainBroken(record.sequence, Fault.FORKED)
-            passed = True
-    if not passed:
-        raise ChainBroken(head.length, Fault.TRUNCATED)
-    return head
-
-
-def _fault(record: Record, head: Head, domain: str) -> Fault | None:
-    if record.seal() != record.digest:
-        return Fault.ALTERED
-    if record.domain != domain:
-        return Fault.FOREIGN
-    if record.sequence != head.length:
-        return Fault.MISSING if record.sequence > head.length else Fault.OUT_OF_ORDER
-    return None if record.previous == head.digest else Fault.UNLINKED
+    return chain.verify(
+        records, domain, start=start if start is not None else Head.start(domain), known=known
+    )

@@ -13,11 +13,12 @@ from enum import StrEnum
 
 from mcsec.errors import DecodeError, McsecError
 from mcsec.ids import KeyId, PurposeTag
+from mcsec.keys.chain import PROVENANCE
 from mcsec.keys.key import Maker
 
 __all__ = ["FORMAT", "Happening", "Record", "decode", "encode"]
 
-FORMAT = "mcsec-provenance/1"
+FORMAT = PROVENANCE
 """Enters every hash."""
 
 
