@@ -1,0 +1,425 @@
+"""The GCS AS's bearer engine: the stories of MB2-C, and what holds in any order of events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from mcsec.ids import Tmgi
+from mcsec.server.bearers import events
+from mcsec.server.bearers.bearer import Wish
+from mcsec.server.bearers.engine import Bearers
+from mcsec.server.bearers.events import Ask, Output, UnknownBearer
+from mcsec.server.bearers.policy import BearerPolicy
+from mcsec.server.bearers.states import BearerState
+from mcsec.wire.mb2.groups import (
+    Load,
+    MbmsBearerEventNotification,
+    MbmsBearerResponse,
+    StartStop,
+    TmgiAllocationResponse,
+    TmgiExpiry,
+)
+from mcsec.wire.mb2.masks import BearerEvent, BearerResult, TmgiAllocationResult
+from mcsec.wire.mb2.messages import Gaa, Gnr
+from mcsec.wire.mb2.values import FlowId, SessionDuration
+
+HOST = "bmsc.example.org"
+AREAS = (1, 2)
+POLICY = BearerPolicy(heartbeat=None)
+
+
+def gaa(**parts: object) -> Gaa:
+    return Gaa(session_id="s", origin_host=HOST, origin_realm="example.org", result_code=2001, **parts)
+
+
+def gnr(**parts: object) -> Gnr:
+    return Gnr(
+        session_id="s",
+        origin_host=HOST,
+        origin_realm="example.org",
+        destination_realm="a",
+        destination_host="gcsas",
+        **parts,
+    )
+
+
+def tmgi(number: int) -> Tmgi:
+    return Tmgi(number, "001", "01")
+
+
+def allocated(number: int, seconds: int | None = 3600) -> Gaa:
+    duration = SessionDuration.of(seconds)
+    return gaa(
+        tmgi_allocation_response=TmgiAllocationResponse(tmgi=(tmgi(number),), mbms_session_duration=duration)
+    )
+
+
+def started(number: int, result: BearerResult | None = None, flow: int = 1) -> Gaa:
+    response = MbmsBearerResponse(
+        tmgi=tmgi(number),
+        mbms_flow_identifier=FlowId(flow),
+        bmsc_address=(IPv4Address("127.0.0.1"),),
+        bmsc_port=9470,
+        mbms_bearer_result=result,
+    )
+    return gaa(mbms_bearer_response=(response,))
+
+
+def refused(result: BearerResult) -> Gaa:
+    return gaa(mbms_bearer_response=(MbmsBearerResponse(mbms_bearer_result=result),))
+
+
+def only_ask(happened: list[Output]) -> Ask:
+    (ask,) = [one for one in happened if isinstance(one, Ask)]
+    return ask
+
+
+def names(happened: list[Output]) -> list[str]:
+    return [type(one).__name__ for one in happened]
+
+
+@pytest.fixture
+def active() -> Bearers:
+    return activate(Bearers(POLICY))
+
+
+def activate(bearers: Bearers, now: float = 0.0) -> Bearers:
+    bearers.connected(now)
+    ask = only_ask(bearers.want("one", Wish(AREAS), now))
+    ask = only_ask(bearers.answered(ask.number, allocated(1), now))
+    happened = bearers.answered(ask.number, started(1), now)
+    assert names(happened) == ["BearerActive"]
+    return bearers
+
+
+def test_pre_established_bearer_step_by_step() -> None:
+    bearers = Bearers(POLICY)
+    assert bearers.want("one", Wish(AREAS), 0.0) == []  # not connected: nothing to ask yet
+    allocate = only_ask(bearers.connected(1.0))
+    assert allocate.allocation is not None
+    assert allocate.allocation.tmgi_number == 1
+    happened = bearers.answered(allocate.number, allocated(7), 2.0)
+    assert names(happened) == ["TmgiAllocated", "Ask"]
+    start = only_ask(happened).bearer
+    assert start is not None
+    assert start.mbms_startstop_indication is StartStop.START
+    assert start.tmgi == tmgi(7)
+    assert start.mbms_flow_identifier is None
+    assert start.qos_information is not None
+    assert start.qos_information.qos_class_identifier == 65
+    assert start.qos_information.allocation_retention_priority is not None
+    assert start.mbms_service_area is not None
+    assert start.mbms_service_area.codes == AREAS
+    (event,) = bearers.answered(only_ask(happened).number, started(7), 3.0)
+    assert event == events.BearerActive(
+        3.0, "one", tmgi(7), FlowId(1), (IPv4Address("127.0.0.1"), 9470), AREAS
+    )
+
+
+def test_the_tmgi_is_refreshed_before_it_expires(active: Bearers) -> None:
+    due = active.next_timer()
+    assert due == 3600 - POLICY.refresh_before
+    assert active.poll(due - 1) == []
+    ask = only_ask(active.poll(due))
+    assert ask.allocation is not None
+    assert (ask.allocation.tmgi_number, ask.allocation.tmgi) == (0, (tmgi(1),))
+    assert ask.destination == HOST
+    assert active.poll(due + 1) == [], "asked once"
+    assert names(active.answered(ask.number, allocated(1), due)) == ["TmgiRefreshed"]
+    assert active.bearer("one").tmgi_expiry == due + 3600
+
+
+def test_a_tmgi_that_is_not_refreshed_expires_and_a_new_one_is_asked_for(active: Bearers) -> None:
+    happened = active.poll(3600.0)
+    assert names(happened)[:2] == ["ListenersToUnicast", "BearerLost"]
+    assert only_ask(happened).allocation is not None
+
+
+def test_listeners_leave_before_the_bearer_does(active: Bearers) -> None:
+    (first,) = active.drop("one", 10.0)
+    assert isinstance(first, events.ListenersToUnicast)
+    assert first.then_release
+    ask = only_ask(active.emptied("one", 11.0))
+    assert ask.bearer is not None
+    assert ask.bearer.mbms_startstop_indication is StartStop.STOP
+    happened = active.answered(ask.number, gaa(), 12.0)
+    assert names(happened) == ["BearerReleased", "Ask"]
+    assert only_ask(happened).deallocation is not None
+    assert active.bearers == ()
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda bearers: bearers.disconnected("killed", 5.0),
+        lambda bearers: bearers.notified(
+            gnr(
+                mbms_bearer_event_notification=(
+                    MbmsBearerEventNotification(
+                        tmgi=tmgi(1), mbms_flow_identifier=FlowId(1), mbms_bearer_event=BearerEvent.TERMINATED
+                    ),
+                )
+            ),
+            5.0,
+        ),
+        lambda bearers: bearers.notified(gnr(tmgi_expiry=TmgiExpiry(tmgi=(tmgi(1),))), 5.0),
+        lambda bearers: (
+            bearers.notified(gnr(restart_counter=1), 4.0) + bearers.notified(gnr(restart_counter=2), 5.0)
+        ),
+    ],
+    ids=["connection", "terminated", "expired", "restart"],
+)
+def test_a_lost_bearer_moves_its_listeners_at_once_and_comes_back(active: Bearers, lose: object) -> None:
+    happened = lose(active)  # type: ignore[operator]
+    moved = [one for one in happened if isinstance(one, events.ListenersToUnicast)]
+    assert [one.then_release for one in moved] == [False]
+    happened += active.connected(6.0)
+    now = 6.0
+    for _ in range(6):
+        asks = [one for one in happened if isinstance(one, Ask)]
+        happened = []
+        for ask in asks:
+            answer = allocated(2) if ask.allocation is not None else started(2)
+            happened += active.answered(ask.number, answer, now)
+    assert active.bearer("one").state is BearerState.ACTIVE
+
+
+def test_activation_that_goes_on_is_decided_by_the_notification() -> None:
+    bearers = Bearers(POLICY)
+    bearers.connected(0.0)
+    ask = only_ask(bearers.want("one", Wish(AREAS), 0.0))
+    ask = only_ask(bearers.answered(ask.number, allocated(1), 0.0))
+    ongoing = BearerResult.SUCCESS | BearerResult.ACTIVATION_ONGOING
+    assert bearers.answered(ask.number, started(1, ongoing), 0.0) == []
+    assert bearers.bearer("one").state is BearerState.STARTING
+    notification = MbmsBearerEventNotification(
+        tmgi=tmgi(1), mbms_flow_identifier=FlowId(1), mbms_bearer_event=BearerEvent.ACTIVATED
+    )
+    happened = bearers.notified(gnr(mbms_bearer_event_notification=(notification,)), 1.0)
+    assert names(happened) == ["BearerActive"]
+
+
+@pytest.mark.parametrize("bit", [bit for bit in BearerResult if bit is not BearerResult.SUCCESS])
+def test_every_refusal_has_a_reason_for_the_operator(bit: BearerResult) -> None:
+    bearers = Bearers(POLICY)
+    bearers.connected(0.0)
+    ask = only_ask(bearers.want("one", Wish(AREAS), 0.0))
+    ask = only_ask(bearers.answered(ask.number, allocated(1), 0.0))
+    happened = bearers.answered(ask.number, refused(bit), 0.0)
+    told = next(one for one in happened if isinstance(one, events.BearerRefused))
+    assert told.reason == bit.reason
+    assert bearers.bearer("one").reason == bit.reason
+
+
+def test_a_refused_allocation_is_tried_again_later_and_less_often() -> None:
+    bearers = Bearers(POLICY)
+    bearers.connected(0.0)
+    happened: list[Output] = bearers.want("one", Wish(AREAS), 0.0)
+    waits, now = [], 0.0
+    full = TmgiAllocationResponse(tmgi_allocation_result=TmgiAllocationResult.RESOURCES_EXCEEDED)
+    for _ in range(9):
+        happened = bearers.answered(only_ask(happened).number, gaa(tmgi_allocation_response=full), now)
+        due = bearers.next_timer()
+        assert due is not None
+        waits.append(due - now)
+        now = due
+        happened = bearers.poll(now)
+    assert waits[:4] == [1, 2, 4, 8]
+    assert max(waits) == POLICY.retry_most
+
+
+def test_an_overloaded_bmsc_is_left_alone_for_a_while(active: Bearers) -> None:
+    ask = only_ask(active.poll(3300.0))
+    answer = replace(allocated(1), load=(Load(load_value=100),))
+    active.answered(ask.number, answer, 3300.0)
+    happened = active.want("two", Wish((9,)), 3301.0)
+    assert names(happened) == ["BearerRefused"]
+    assert "overload" in active.bearer("two").reason
+    assert active.next_timer() is not None
+
+
+def test_only_areas_and_priority_may_change(active: Bearers) -> None:
+    with pytest.raises(ValueError, match="only areas and priority"):
+        active.modify("one", Wish(AREAS, qci=66), 1.0)
+    ask = only_ask(active.modify("one", Wish((3,), priority=1), 1.0))
+    assert ask.bearer is not None
+    assert ask.bearer.mbms_startstop_indication is StartStop.UPDATE
+    assert ask.bearer.mbms_flow_identifier == FlowId(1)
+    happened = active.answered(ask.number, gaa(mbms_bearer_response=(MbmsBearerResponse(),)), 2.0)
+    assert happened == [events.BearerModified(2.0, "one", tmgi(1), (3,))]
+
+
+def test_a_refused_change_leaves_the_bearer_as_it_was(active: Bearers) -> None:
+    ask = only_ask(active.modify("one", Wish((3,)), 1.0))
+    active.answered(ask.number, refused(BearerResult.OVERLAPPING_SERVICE_AREA), 2.0)
+    bearer = active.bearer("one")
+    assert (bearer.state, bearer.wish.areas) == (BearerState.ACTIVE, AREAS)
+
+
+def test_an_answer_to_nothing_and_an_answer_twice_change_nothing(active: Bearers) -> None:
+    before = active.bearers
+    assert active.answered(4711, started(1), 1.0) == []
+    ask = only_ask(active.modify("one", Wish((3,)), 1.0))
+    done = gaa(mbms_bearer_response=(MbmsBearerResponse(),))
+    active.answered(ask.number, done, 2.0)
+    after = active.bearers
+    assert active.answered(ask.number, done, 3.0) == []
+    assert active.bearers == after != before
+
+
+def test_a_notification_of_what_is_not_ours_is_refused_and_the_rest_is_done(active: Bearers) -> None:
+    with pytest.raises(UnknownBearer) as caught:
+        active.notified(gnr(tmgi_expiry=TmgiExpiry(tmgi=(tmgi(99), tmgi(1)))), 5.0)
+    assert "000063" in str(caught.value)
+    assert "ListenersToUnicast" in names(caught.value.happened)
+
+
+def test_a_heartbeat_is_a_question_without_any_part() -> None:
+    bearers = Bearers(BearerPolicy(heartbeat=10.0))
+    ask = only_ask(bearers.connected(0.0))
+    assert (ask.bearer, ask.allocation, ask.deallocation) == (None, None, None)
+    assert bearers.answered(ask.number, gaa(restart_counter=3), 1.0) == []
+    assert bearers.next_timer() == 10.0
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """The engine against a BM-SC and an operator who do things in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bearers = Bearers(BearerPolicy(heartbeat=None, starting=20.0))
+        self.now = 0.0
+        self.asks: list[Ask] = []
+        self.served: set[str] = set()
+        self.leaving: set[str] = set()
+        self.count = 0
+        self.connected = False
+        self.counter = 1
+
+    def take(self, happened: list[Output]) -> None:
+        for one in happened:
+            if isinstance(one, Ask):
+                parts = (one.bearer, one.allocation, one.deallocation)
+                assert sum(part is not None for part in parts) <= 1
+                if one.bearer is not None and one.bearer.mbms_startstop_indication is StartStop.STOP:
+                    bearer = self.bearers.of_tmgi(one.bearer.tmgi) if one.bearer.tmgi is not None else None
+                    assert bearer is None or bearer.name not in self.served, (
+                        "ended while listeners were on it"
+                    )
+                self.asks.append(one)
+            elif isinstance(one, events.BearerActive):
+                self.served.add(one.bearer)
+            elif isinstance(one, events.ListenersToUnicast):
+                self.served.discard(one.bearer)
+                if one.then_release:
+                    self.leaving.add(one.bearer)
+
+    @rule()
+    def connect(self) -> None:
+        self.connected = True
+        self.take(self.bearers.connected(self.now))
+
+    @precondition(lambda self: self.connected)
+    @rule()
+    def disconnect(self) -> None:
+        self.connected = False
+        self.asks.clear()
+        self.take(self.bearers.disconnected("cut", self.now))
+
+    @rule(number=st.integers(1, 3), dynamic=st.booleans())
+    def want(self, number: int, dynamic: bool) -> None:
+        name = f"bearer{number}"
+        if all(bearer.name != name for bearer in self.bearers.bearers):
+            self.take(self.bearers.want(name, Wish((number,), dynamic=dynamic), self.now))
+
+    @precondition(lambda self: self.bearers.bearers)
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        bearer = data.draw(st.sampled_from(self.bearers.bearers))
+        if bearer.state not in (BearerState.LEAVING, BearerState.DEACTIVATING):
+            self.take(self.bearers.drop(bearer.name, self.now))
+
+    @precondition(lambda self: self.leaving)
+    @rule()
+    def emptied(self) -> None:
+        self.take(self.bearers.emptied(self.leaving.pop(), self.now))
+
+    @precondition(lambda self: self.asks)
+    @rule(good=st.booleans(), ongoing=st.booleans(), twice=st.booleans())
+    def answer(self, good: bool, ongoing: bool, twice: bool) -> None:
+        ask = self.asks.pop(0)
+        if not good:
+            bad = refused(BearerResult.RESOURCES_EXCEEDED) if ask.bearer else gaa()
+            self.take(self.bearers.answered(ask.number, bad, self.now))
+            return
+        if ask.allocation is not None and ask.allocation.tmgi_number:
+            self.count += 1
+            reply = allocated(self.count)
+        elif ask.allocation is not None:
+            reply = allocated(ask.allocation.tmgi[0].service_id)
+        elif ask.bearer is not None and ask.bearer.mbms_startstop_indication is StartStop.START:
+            result = BearerResult.SUCCESS | BearerResult.ACTIVATION_ONGOING if ongoing else None
+            assert ask.bearer.tmgi is not None
+            reply = started(ask.bearer.tmgi.service_id, result)
+        else:
+            reply = gaa(mbms_bearer_response=(MbmsBearerResponse(),))
+        self.take(self.bearers.answered(ask.number, reply, self.now))
+        if twice:
+            self.take(self.bearers.answered(ask.number, reply, self.now))
+
+    @precondition(lambda self: self.asks)
+    @rule()
+    def no_answer(self) -> None:
+        self.take(self.bearers.failed(self.asks.pop(0).number, "no answer", self.now))
+
+    @precondition(lambda self: self.connected and self.bearers.bearers)
+    @rule(data=st.data(), event=st.sampled_from(list(BearerEvent)))
+    def notify(self, data: st.DataObject, event: BearerEvent) -> None:
+        bearer = data.draw(st.sampled_from(self.bearers.bearers))
+        if bearer.tmgi is None or bearer.flow is None:
+            return
+        notification = MbmsBearerEventNotification(
+            tmgi=bearer.tmgi, mbms_flow_identifier=bearer.flow, mbms_bearer_event=event
+        )
+        self.take(self.bearers.notified(gnr(mbms_bearer_event_notification=(notification,)), self.now))
+
+    @precondition(lambda self: self.connected)
+    @rule()
+    def restart(self) -> None:
+        self.take(self.bearers.notified(gnr(restart_counter=self.counter), self.now))
+        self.counter += 1
+        self.asks.clear()
+        self.take(self.bearers.notified(gnr(restart_counter=self.counter), self.now))
+        assert not self.served
+
+    @rule(seconds=st.sampled_from((0.5, 10.0, 3000.0)))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.take(self.bearers.poll(self.now))
+
+    @invariant()
+    def who_is_served_is_on_the_air(self) -> None:
+        on_air = {bearer.name for bearer in self.bearers.bearers if bearer.state.on_air}
+        assert self.served <= on_air
+        assert on_air - self.served == {
+            bearer.name for bearer in self.bearers.bearers if bearer.state is BearerState.LEAVING
+        }
+
+    @invariant()
+    def no_tmgi_belongs_to_two(self) -> None:
+        tmgis = [bearer.tmgi for bearer in self.bearers.bearers if bearer.tmgi is not None]
+        assert len(tmgis) == len(set(tmgis))
+
+    @invariant()
+    def nothing_is_on_the_air_without_a_connection(self) -> None:
+        assert self.connected or not self.served
+
+
+AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+test_any_order = AnyOrder.TestCase
