@@ -100,6 +100,15 @@ def test_other_shapes(old: bytes, new: bytes) -> None:
     assert caught.value.code == "xenc.shape"
 
 
+@pytest.mark.parametrize("size", [32, 257])
+def test_names(size: int) -> None:
+    sealed = xenc.seal_key(Secret(b"s" * size), KEK, NAME, carried_name="tk.2.sip:u@example.org")
+    assert xenc.carried_name(sealed) == "tk.2.sip:u@example.org"
+    assert xenc.wrapping_name(sealed) == NAME
+    assert xenc.open_key(sealed, keys) == Secret(b"s" * size)
+    assert xenc.carried_name(xenc.seal_key(Secret(b"s" * size), KEK, NAME)) == ""
+
+
 def test_nesting_ends() -> None:
     sealed = xenc.seal_key(Secret(b"s" * 257), KEK, NAME)
     root = etree.fromstring(sealed)

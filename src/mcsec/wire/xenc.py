@@ -54,20 +54,24 @@ def _xenc(name: str) -> str:
     return f"{{{NAMESPACE}}}{name}"
 
 
-def _element(name: str, algorithm: str, key_info: str, octets: bytes) -> str:
+def _element(name: str, algorithm: str, key_info: str, octets: bytes, carried: str = "") -> str:
     # Namespaces stand on every element, so that each is whole when it is taken out of its document.
     return (
         f'<xenc:{name} xmlns:xenc="{NAMESPACE}"><xenc:EncryptionMethod Algorithm="{algorithm}"/>'
         f'<ds:KeyInfo xmlns:ds="{dsig.NAMESPACE}">{key_info}</ds:KeyInfo>'
         f"<xenc:CipherData><xenc:CipherValue>{b64encode(octets).decode()}</xenc:CipherValue></xenc:CipherData>"
-        f"</xenc:{name}>"
+        f"{carried}</xenc:{name}>"
     )
 
 
-def _named(key_name: str) -> str:
+def _plain(key_name: str) -> str:
     if not 0 < len(key_name) <= _MAX_KEY_NAME or any(character in "<>&\r" for character in key_name):
         raise InvalidValue("a key name that XML cannot carry as it is")
-    return f"<ds:KeyName>{key_name}</ds:KeyName>"
+    return key_name
+
+
+def _named(key_name: str) -> str:
+    return f"<ds:KeyName>{_plain(key_name)}</ds:KeyName>"
 
 
 def _kek(key: Secret) -> bytes:
@@ -76,22 +80,49 @@ def _kek(key: Secret) -> bytes:
     return key.reveal()
 
 
-def seal_key(secret: Secret, kek: Secret, key_name: str, form: Form = Form.NESTED) -> bytes:
+def seal_key(
+    secret: Secret, kek: Secret, key_name: str, form: Form = Form.NESTED, *, carried_name: str = ""
+) -> bytes:
     """``secret`` under ``kek`` (32 octets): the octets of one ``xenc:EncryptedKey`` that names ``key_name``.
+
+    ``carried_name`` says what the secret is called. The wrapping does not protect it: a signature must.
 
     :raises InvalidValue: an empty secret, a wrapping key of another size, or a name that XML cannot carry.
     """
     if len(secret) == 0:
         raise InvalidValue("an empty key")
     wrapping, named = _kek(kek), _named(key_name)
-    if len(secret) % _WRAP_UNIT == 0 and len(secret) > _WRAP_UNIT:
-        return _element("EncryptedKey", KW_AES256, named, aes_key_wrap(wrapping, secret.reveal())).encode()
-    if form is Form.PADDED:
-        wrapped = aes_key_wrap_with_padding(wrapping, secret.reveal())
-        return _element("EncryptedKey", KW_AES256_PAD, named, wrapped).encode()
-    content_key = os.urandom(KEK_OCTETS)
-    inner = _element("EncryptedKey", KW_AES256, named, aes_key_wrap(wrapping, content_key))
-    return _element("EncryptedKey", AES256_GCM, inner, _encrypt(content_key, secret.reveal())).encode()
+    carried = f"<xenc:CarriedKeyName>{_plain(carried_name)}</xenc:CarriedKeyName>" if carried_name else ""
+    octets = secret.reveal()
+    if len(octets) % _WRAP_UNIT == 0 and len(octets) > _WRAP_UNIT:
+        element = _element("EncryptedKey", KW_AES256, named, aes_key_wrap(wrapping, octets), carried)
+    elif form is Form.PADDED:
+        wrapped = aes_key_wrap_with_padding(wrapping, octets)
+        element = _element("EncryptedKey", KW_AES256_PAD, named, wrapped, carried)
+    else:
+        content_key = os.urandom(KEK_OCTETS)
+        inner = _element("EncryptedKey", KW_AES256, named, aes_key_wrap(wrapping, content_key))
+        element = _element("EncryptedKey", AES256_GCM, inner, _encrypt(content_key, octets), carried)
+    return element.encode()
+
+
+def carried_name(encrypted_key: bytes) -> str:
+    """What the key in one ``xenc:EncryptedKey`` is called; empty where it is not said.
+
+    :raises DecodeError: no XML.
+    """
+    return (xml.parse(encrypted_key).findtext(_xenc("CarriedKeyName")) or "").strip()
+
+
+def wrapping_name(encrypted_key: bytes) -> str:
+    """The name of the key that wraps the key in one ``xenc:EncryptedKey``.
+
+    :raises DecodeError: not such an element.
+    """
+    _, key_info, _ = _parts(xml.parse(encrypted_key), "EncryptedKey")
+    if key_info.tag == _xenc("EncryptedKey"):
+        _, key_info, _ = _parts(key_info, "EncryptedKey")
+    return _name(key_info)
 
 
 def open_key(encrypted_key: bytes, keys: KeyLookup) -> Secret:
@@ -149,8 +180,10 @@ def _parts(element: etree._Element, name: str) -> tuple[str, etree._Element, byt
     _shape(element.tag == _xenc(name), name)
     children = list(element)
     wanted = [_xenc("EncryptionMethod"), f"{{{dsig.NAMESPACE}}}KeyInfo", _xenc("CipherData")]
+    if name == "EncryptedKey" and len(children) > len(wanted):
+        wanted.append(_xenc("CarriedKeyName"))
     _shape([child.tag for child in children] == wanted, "parts")
-    method, key_info, data = children
+    method, key_info, data = children[:3]
     _shape(len(method) == 0 and len(key_info) == 1 and len(data) == 1, "parts")
     _shape(data[0].tag == _xenc("CipherValue") and len(data[0]) == 0, "CipherValue")
     try:

@@ -53,6 +53,7 @@ certificates = st.builds(
     valid_to=st.none() | times,
     revoked=st.booleans(),
     domains=st.lists(uris, max_size=3).map(tuple),
+    revoked_users=st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
 )
 contents = st.just(SEALED) | st.binary(min_size=1, max_size=257).map(
     lambda octets: ClearContent(Secret(octets))

@@ -18,6 +18,7 @@ from mcsec._core import Secret
 from mcsec.errors import DecodeError
 from mcsec.wire.kms.model import (
     NAMESPACE,
+    REVOKED_NAMESPACE,
     CertCache,
     Certificate,
     ClearContent,
@@ -180,6 +181,10 @@ def decode_certificate(element: etree._Element) -> Certificate:
         domains=()
         if domains is None
         else tuple(_value(domain, _text) for domain in domains.findall(_name("KmsDomain"))),
+        revoked_users=tuple(
+            _value(user, _user_id)
+            for user in element.iterfind(f"{{{REVOKED_NAMESPACE}}}RevokedUsers/{{{REVOKED_NAMESPACE}}}UserID")
+        ),
     )
     if certificate.user_id_format != "2" or certificate.parameter_set != 1:
         raise DecodeError("a user ID format or parameter set that is not supported", code="kms.unsupported")

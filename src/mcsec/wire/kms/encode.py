@@ -9,6 +9,7 @@ from lxml import etree
 
 from mcsec.wire.kms.model import (
     NAMESPACE,
+    REVOKED_NAMESPACE,
     CertCache,
     Certificate,
     Content,
@@ -118,6 +119,12 @@ def _fill_certificate(element: etree._Element, certificate: Certificate) -> None
         domains = _add(element, "KmsDomainList")
         for domain in certificate.domains:
             _add(domains, "KmsDomain", domain)
+    if certificate.revoked_users:
+        revoked = etree.SubElement(
+            element, f"{{{REVOKED_NAMESPACE}}}RevokedUsers", None, {None: REVOKED_NAMESPACE}
+        )
+        for user_id in certificate.revoked_users:
+            etree.SubElement(revoked, f"{{{REVOKED_NAMESPACE}}}UserID").text = b64encode(user_id).decode()
 
 
 def _fill_key_set(element: etree._Element, key_set: KeySet) -> None:

@@ -9,6 +9,8 @@ from enum import StrEnum
 from mcsec._core import Secret
 
 NAMESPACE = "urn:3gpp:ns:mcsecKMSInterface:1.0"
+#: Our extension of certificates: UIDs of revoked users.
+REVOKED_NAMESPACE = "urn:mcsec:kms:revoked:1"
 SCHEMA = ("mcsec.wire.kms", "schema.xsd")
 
 #: Below this path a KMS is served (TS 33.180 D.1).
@@ -45,7 +47,8 @@ class Certificate:
     """A KMS's public keys: ``pub_enc_key`` is Z (257 octets), ``pub_auth_key`` KPAK (65 octets).
 
     ``period`` and ``offset`` are seconds (UserKeyPeriod, UserKeyOffset). ``domains`` are the MC domains whose
-    users this KMS serves.
+    users this KMS serves. ``revoked_users`` are UIDs (32 octets each, present and next key period) whose owners
+    were revoked: an extension of ours, in a namespace of its own where the schema leaves room.
     """
 
     role: Role
@@ -62,6 +65,7 @@ class Certificate:
     domains: tuple[str, ...] = ()
     user_id_format: str = USER_ID_FORMAT
     parameter_set: int = PARAMETER_SET
+    revoked_users: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
