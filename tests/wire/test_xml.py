@@ -83,6 +83,10 @@ def test_canonical_form_is_the_same_wherever_the_element_stands() -> None:
     inside = xml.parse(b'<a xmlns="urn:a" xmlns:b="urn:b"><b:c z="1"  y="2"/>tail</a>')
     alone = xml.parse(b'<b:c xmlns:b="urn:b" y="2" z="1"></b:c>')
     assert xml.canonical(inside[0]) == xml.canonical(alone) == b'<b:c xmlns:b="urn:b" y="2" z="1"></b:c>'
+    inherited = xml.parse(b'<a xmlns="urn:a" xmlns:b="urn:b"><c><d><e/></d></c></a>')
+    whole = b'<c xmlns="urn:a" xmlns:b="urn:b"><d><e></e></d></c>'
+    assert xml.canonical(inherited[0], inclusive=True) == whole
+    assert xml.canonical(inherited[0]) == whole.replace(b' xmlns:b="urn:b"', b"")
     with pytest.raises(DecodeError) as caught:
         xml.canonical(xml.parse(b'<a xmlns="TOBEDEFINED"/>'))
     assert caught.value.code == "xml.canonical"

@@ -102,6 +102,8 @@ ELEMENTS: dict[str, tuple[str, Kind]] = {
     "gw_mcptt_usage": ("gw-mcptt-usage", Kind.PLAIN_BOOLEAN),
     "extensions": ("anyExt", Kind.EXTENSIONS),
 }
+#: Attributes whose values may be encrypted.
+ENCRYPTABLE = tuple(attribute for attribute, (_, kind) in ELEMENTS.items() if kind in _CHILDREN)
 _ORDER = {element: (place, attribute) for place, (attribute, (element, _)) in enumerate(ELEMENTS.items())}
 
 
@@ -144,6 +146,22 @@ def encode(info: McpttInfo) -> bytes:
     return xml.serialise(root)
 
 
+def read_clear(attribute: str, child: etree._Element) -> object:
+    """The value of an attribute from the child that its element has in clear.
+
+    :raises DecodeError: the child is none for this element.
+    """
+    return _read_child(child, ELEMENTS[attribute][1])
+
+
+def write_clear(attribute: str, value: object) -> etree._Element:
+    """The child that the element of an attribute has in clear.
+
+    :raises InvalidValue: a value that XML cannot write.
+    """
+    return _write_child(ELEMENTS[attribute][1], value)
+
+
 def _read(element: etree._Element, kind: Kind) -> object:
     match kind:
         case Kind.PLAIN_TEXT:
@@ -165,12 +183,14 @@ def _read_content(element: etree._Element, kind: Kind) -> object:
     encrypted = child.tag == XENC("EncryptedData")
     if element.get("type", "Normal") != ("Encrypted" if encrypted else "Normal"):
         raise INFO.error(f"the type of {name_of(element)} is not what it holds")
-    if encrypted:
-        return Encrypted(xml.canonical(child))
+    return Encrypted(xml.canonical(child)) if encrypted else _read_child(child, kind)
+
+
+def _read_child(child: etree._Element, kind: Kind) -> object:
     # A URI in mcpttString and a string in mcpttURI are both seen; the text is what counts.
     allowed = {_CHILDREN[kind]} if kind is Kind.BOOLEAN else {"mcpttURI", "mcpttString"}
     if child.tag not in [INFO(name) for name in allowed]:
-        raise INFO.error(f"{name_of(element)} holds no {_CHILDREN[kind]}")
+        raise INFO.error(f"no {_CHILDREN[kind]} where one belongs")
     if kind is Kind.BOOLEAN:
         return INFO.value(child, to_boolean)
     text = INFO.value(child, to_text)
@@ -191,12 +211,15 @@ def _write(element: etree._Element, kind: Kind, value: Any) -> None:
 
 
 def _write_content(element: etree._Element, kind: Kind, value: Any) -> None:
-    if isinstance(value, Encrypted):
-        element.set("type", "Encrypted")
-        element.append(_fragment(value.data))
-        return
-    element.set("type", "Normal")
-    INFO.add(element, _CHILDREN[kind], _bearer(value) if isinstance(value, Secret) else _text(value))
+    encrypted = isinstance(value, Encrypted)
+    element.set("type", "Encrypted" if encrypted else "Normal")
+    element.append(_fragment(value.data) if encrypted else _write_child(kind, value))
+
+
+def _write_child(kind: Kind, value: Any) -> etree._Element:
+    child = INFO.root(_CHILDREN[kind])
+    set_text(child, _bearer(value) if isinstance(value, Secret) else _text(value))
+    return child
 
 
 def _text(value: str | bool) -> str:

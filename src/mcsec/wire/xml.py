@@ -29,18 +29,8 @@ def parse(document: bytes, *, max_octets: int = MAX_OCTETS) -> etree._Element:
     """
     if len(document) > max_octets:
         raise DecodeError(f"a document of {len(document)} octets", max_octets, code="xml.too-large")
-    # A parser is not shared: lxml locks it, and requests are served by many threads.
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
     try:
-        root = etree.fromstring(document, parser)
+        root = etree.fromstring(document, _parser())
     except etree.XMLSyntaxError as error:
         line, column = error.position
         raise DecodeError(
@@ -56,6 +46,19 @@ def parse(document: bytes, *, max_octets: int = MAX_OCTETS) -> etree._Element:
     return root
 
 
+def _parser() -> etree.XMLParser:
+    # A parser is not shared: lxml locks it, and requests are served by many threads.
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+
+
 def _check_depth(root: etree._Element) -> None:
     depth = 0
     for event, _ in etree.iterwalk(root, events=("start", "end")):
@@ -69,13 +72,20 @@ def serialise(root: etree._Element) -> bytes:
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 
-def canonical(element: etree._Element) -> bytes:
-    """An element on its own, in exclusive canonical form: the same octets wherever it stands in a document.
+def canonical(element: etree._Element, *, inclusive: bool = False) -> bytes:
+    """An element on its own, in canonical form without comments.
+
+    Exclusive, it is the same octets wherever it stands in a document; inclusive, it has the namespaces of the
+    elements around it too.
 
     :raises DecodeError: it has no canonical form, as with a namespace that is a relative URI (``xml.canonical``).
     """
+    if inclusive:
+        # Inside a document, lxml forgets an inherited default namespace two levels down and writes xmlns="" there.
+        # On its own the element declares all that it inherits, and nothing is forgotten.
+        element = etree.fromstring(etree.tostring(element, with_tail=False), _parser())
     try:
-        return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+        return etree.tostring(element, method="c14n", exclusive=not inclusive, with_comments=False)
     except etree.C14NError:
         raise DecodeError("an element without canonical form", code="xml.canonical") from None
 
