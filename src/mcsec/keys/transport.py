@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcsec.errors import Refused
+from mcsec.errors import InvalidValue, Refused
 from mcsec.ids import PurposeTag
 from mcsec.keys.key import DEFAULT, Key, Maker, Scope
 from mcsec.mikey.build import SHORTEST, Form, Initiator, Recipient, build_many
@@ -58,7 +58,8 @@ def read(opened: Opened, domain: str, scope: Scope | None = None) -> Key:
     :param domain: the MC domain that the sender belongs to.
     :param scope: what the carrier says the key is for, where the message itself does not: the bearer's TMGI
         for an MSCCK, the user for a CSK.
-    :raises Refused: ``keys.no-scope`` neither message nor carrier says what the key is for.
+    :raises Refused: ``keys.no-scope`` neither message nor carrier says what the key is for; ``keys.no-key`` what
+        they say of it cannot be, as an expiry before the activation.
     """
     parameters = opened.parameters
     groups = parameters.groups if parameters is not None else ()
@@ -74,15 +75,20 @@ def read(opened: Opened, domain: str, scope: Scope | None = None) -> Key:
             clause="TS 33.180 E.6.1",
         )
     activation = parameters.activation if parameters is not None else None
-    return Key(
-        key_id=opened.key_id,
-        secret=opened.key,
-        rand=opened.rand,
-        scope=scope,
-        maker=Maker(domain, opened.initiator or "a hidden sender"),
-        created=opened.timestamp,
-        # Without an activation time the key is active at once. The time of the message would not do: the
-        # receiver's clock may be behind the sender's.
-        activation=0.0 if activation is None else float(activation),
-        expiry=parameters.expiry if parameters is not None else None,
-    )
+    try:
+        return Key(
+            key_id=opened.key_id,
+            secret=opened.key,
+            rand=opened.rand,
+            scope=scope,
+            maker=Maker(domain, opened.initiator or "a hidden sender"),
+            # Nobody told when the key was made. The time of the message would not do: it differs from one delivery
+            # to the next, and a key that comes twice must be the same one.
+            created=0.0,
+            # Without an activation time the key is active at once; the receiver's clock may be behind the sender's.
+            activation=0.0 if activation is None else float(activation),
+            expiry=parameters.expiry if parameters is not None else None,
+        )
+    except InvalidValue as error:
+        # The sender is authentic, and may be wrong all the same: its fault, not ours.
+        raise Refused(str(error), code="keys.no-key", clause="TS 33.180 E.6.1") from None
