@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from mcsec.crypto.srtp import OpenedPacket, SrtcpReceiver, SrtpProfile, SrtpReceiver
 from mcsec.errors import PeerError
+from mcsec.ids import KeyId
 from mcsec.keys.keyring import Keyring, Output, RemoveKey
-from mcsec.keys.kinds import Traffic, kinds_for
+from mcsec.keys.kinds import MkiForm, Traffic, kinds_for
 
 #: What a client reads under SRTCP.
 CONTROL = (Traffic.SUBCHANNEL_CONTROL, Traffic.MBMS_FLOOR, Traffic.UNICAST_FLOOR)
@@ -43,7 +44,11 @@ class Contexts:
         :raises PeerError: it does not; nothing has changed.
         """
         # The kinds that are legal for one class of traffic have MKIs of one size.
-        mki = packet[-kinds_for(traffic)[0].mki.octets :]
+        form = kinds_for(traffic)[0].mki
+        mki = packet[-form.octets :]
+        if form is MkiForm.KEY_ID_AND_USER_KEY_ID:
+            # Anyone can write anything there; the keyring takes it for a GUK-ID.
+            KeyId.decode(mki[-4:])
         material = self._keyring.material(mki, traffic, name, now)
         context = self._contexts[traffic]
         if (traffic, mki) in self._fed:
