@@ -35,6 +35,7 @@ BASE = 0
 MB2C = 16777335
 RELAY = 0xFFFFFFFF
 
+# Real dictionaries disagree on the M bit of the rows with _SENT and _CLEAR.
 _M, _NO, _SENT, _CLEAR = MBit.MUST, MBit.MUST_NOT, MBit.SENT, MBit.CLEAR
 
 # fmt: off
@@ -51,21 +52,21 @@ _BASE_AVPS = (
     AvpDefinition(264, IETF, "Origin-Host", DIAMETER_IDENTITY, _M),
     AvpDefinition(265, IETF, "Supported-Vendor-Id", UNSIGNED32, _M),
     AvpDefinition(266, IETF, "Vendor-Id", UNSIGNED32, _M),
-    AvpDefinition(267, IETF, "Firmware-Revision", UNSIGNED32, _NO),
+    AvpDefinition(267, IETF, "Firmware-Revision", UNSIGNED32, _CLEAR),
     AvpDefinition(268, IETF, "Result-Code", UNSIGNED32, _M),
-    AvpDefinition(269, IETF, "Product-Name", UTF8_STRING, _NO),
+    AvpDefinition(269, IETF, "Product-Name", UTF8_STRING, _CLEAR),
     AvpDefinition(273, IETF, "Disconnect-Cause", ENUMERATED, _M),
     AvpDefinition(277, IETF, "Auth-Session-State", ENUMERATED, _M),
     AvpDefinition(278, IETF, "Origin-State-Id", UNSIGNED32, _M),
     AvpDefinition(279, IETF, "Failed-AVP", GROUPED, _M),
     AvpDefinition(280, IETF, "Proxy-Host", DIAMETER_IDENTITY, _M),
-    AvpDefinition(281, IETF, "Error-Message", UTF8_STRING, _NO),
+    AvpDefinition(281, IETF, "Error-Message", UTF8_STRING, _CLEAR),
     AvpDefinition(282, IETF, "Route-Record", DIAMETER_IDENTITY, _M),
     AvpDefinition(283, IETF, "Destination-Realm", DIAMETER_IDENTITY, _M),
     AvpDefinition(284, IETF, "Proxy-Info", GROUPED, _M, "{Proxy-Host} {Proxy-State}"),
     AvpDefinition(292, IETF, "Redirect-Host", DIAMETER_URI, _M),
     AvpDefinition(293, IETF, "Destination-Host", DIAMETER_IDENTITY, _M),
-    AvpDefinition(294, IETF, "Error-Reporting-Host", DIAMETER_IDENTITY, _NO),
+    AvpDefinition(294, IETF, "Error-Reporting-Host", DIAMETER_IDENTITY, _CLEAR),
     AvpDefinition(296, IETF, "Origin-Realm", DIAMETER_IDENTITY, _M),
     AvpDefinition(297, IETF, "Experimental-Result", GROUPED, _M, "{Vendor-Id} {Experimental-Result-Code}"),
     AvpDefinition(298, IETF, "Experimental-Result-Code", UNSIGNED32, _M),
@@ -77,7 +78,6 @@ _BASE_AVPS = (
     AvpDefinition(652, IETF, "Load-Value", UNSIGNED64, _CLEAR),
 )
 
-# Real dictionaries disagree on the M bit of the rows with _SENT and _CLEAR.
 _REUSED_AVPS = (
     AvpDefinition(507, TGPP, "Flow-Description", IP_FILTER_RULE, _M),
     AvpDefinition(515, TGPP, "Max-Requested-Bandwidth-DL", UNSIGNED32, _M),
