@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.fuzz.driver import fuzz
-from tests.fuzz.targets import TARGETS
+from .driver import fuzz
+from .targets import TARGETS
 
 
 def main() -> int:
