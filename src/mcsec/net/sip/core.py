@@ -9,6 +9,7 @@ from typing import Protocol
 from mcsec.errors import InvalidValue, PeerError, WrongState
 from mcsec.net.sip.clock import Clock
 from mcsec.net.sip.compose import answer_to_bad, make_response, new_branch, with_via
+from mcsec.net.sip.dialogs import first_hop
 from mcsec.net.sip.effects import (
     AckArrived,
     ClientKey,
@@ -41,7 +42,7 @@ from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.transactions import TransactionLayer
 from mcsec.net.sip.transport import Callbacks, Transport
 from mcsec.net.sip.uri import Uri
-from mcsec.net.sip.values import Via, decode_addresses
+from mcsec.net.sip.values import Via
 from mcsec.net.sip.vetting import stamped, without_false_assertions
 
 Target = Hop | Peer
@@ -119,9 +120,9 @@ class Core:
 
         :raises InvalidValue: the URI names no hop.
         """
-        routes = request.headers.decoded("Route", decode_addresses)
-        if routes:
-            return Hop.of(routes[0].parsed())
+        route = first_hop(request)
+        if route is not None:
+            return Hop.of(Uri.decode(route))
         return self.settings.outbound or Hop.of(request.parsed_uri())
 
     async def prepare(self, request: Request, target: Target | None) -> tuple[Request, Peer]:
@@ -189,6 +190,18 @@ class Core:
                 host = listening[0]
             return host_in_uri(host), listening[1]
         return host_in_uri(host), peer.local[1]
+
+    def with_contact(self, request: Request, peer: Peer) -> Request:
+        """The request with a Contact of ours, under the user of its From, unless it has one."""
+        if "Contact" in request.headers:
+            return request
+        return replace(
+            request, headers=request.headers.add(("Contact", self.contact(request.from_.uri, peer)))
+        )
+
+    def contact(self, identity: str, peer: Peer) -> str:
+        """A Contact value under which ``peer`` reaches us, with the user of ``identity``."""
+        return f"<{uri_of(Uri.decode(identity).user, *self.sent_by(peer), peer.transport)}>"
 
     def _with_our_via(self, request: Request, peer: Peer) -> Request:
         host, port = self.sent_by(peer)

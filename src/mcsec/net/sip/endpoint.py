@@ -15,50 +15,33 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from mcsec.errors import PeerError
+from mcsec.net.sip.asking import OnResponse, ask
 from mcsec.net.sip.auth import DigestClient
+from mcsec.net.sip.calls import Call
 from mcsec.net.sip.core import Core, Target, uri_of
+from mcsec.net.sip.errors import NoAnswer
 from mcsec.net.sip.events import Counters, SipEvent
 from mcsec.net.sip.fanout import Delivery, FastSender, Outcome
+from mcsec.net.sip.invited import OnInvite, offer_call
+from mcsec.net.sip.inviting import CallRefused, Invitation
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer, host_in_uri
 from mcsec.net.sip.serving import Handler, Serving
+from mcsec.net.sip.session_timer import offer
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.template import MessageTemplate
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import CSeq
 
-Provisional = Callable[[Response], None]
 
-
-class _Question:
-    """One request that waits for its final answer."""
-
-    def __init__(self, provisional: Provisional | None, resent: Callable[[], None]) -> None:
-        self.answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._provisional = provisional
-        self._resent = resent
-
-    def heard(self, response: Response) -> None:
-        """A response came."""
-        if self.answer.done():
-            return
-        if response.final:
-            self.answer.set_result(response)
-        elif self._provisional is not None:
-            self._provisional(response)
-
-    def failed(self, error: PeerError) -> None:
-        """No response will come."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def resent(self) -> None:
-        """It was sent again."""
-        self._resent()
+def _next_try(request: Request) -> Request:
+    """The same request with the next CSeq, as a challenge wants it (RFC 3261 8.1.3.5)."""
+    cseq = CSeq(request.cseq.number + 1, request.method)
+    return replace(request, headers=request.headers.set("CSeq", cseq.encode()))
 
 
 class Endpoint:
@@ -70,10 +53,12 @@ class Endpoint:
         settings: EndpointSettings | None = None,
         *,
         on_event: Callable[[SipEvent], None] | None = None,
+        on_invite: OnInvite | None = None,
     ) -> None:
         self.settings = EndpointSettings() if settings is None else settings
         self._on_request = on_request
         self._on_event = on_event
+        self._on_invite = on_invite
         self._core: Core | None = None
         self._serving: Serving | None = None
 
@@ -81,6 +66,8 @@ class Endpoint:
         self._core = Core(self.settings, self._on_event or (lambda event: None))
         self._fast = FastSender(self._core)
         self._serving = Serving(self._core, self._on_request)
+        if self._on_invite is not None:
+            self._serving.special["INVITE"] = partial(offer_call, self._core, self._serving, self._on_invite)
         return self
 
     async def __aexit__(
@@ -131,7 +118,7 @@ class Endpoint:
         target: Target | None = None,
         *,
         credentials: DigestClient | None = None,
-        on_provisional: Provisional | None = None,
+        on_provisional: OnResponse | None = None,
     ) -> Response:
         """Send a request that is no INVITE and wait for its final response, of any status.
 
@@ -143,38 +130,49 @@ class Endpoint:
         :raises Unreachable: it could not be put on the way.
         :raises InvalidValue: it cannot be written, or names no next hop.
         """
-        response = await self._ask(request, target, on_provisional)
+        response = await ask(self.core, request, target, on_provisional=on_provisional)
         if credentials is None or response.status not in (401, 407):
             return response
-        authorized = credentials.authorize(request, response)
-        cseq = CSeq(request.cseq.number + 1, request.method)
-        authorized = replace(authorized, headers=authorized.headers.set("CSeq", cseq.encode()))
-        return await self._ask(authorized, target, on_provisional)
+        authorized = _next_try(credentials.authorize(request, response))
+        return await ask(self.core, authorized, target, on_provisional=on_provisional)
 
-    async def _ask(
-        self, request: Request, target: Target | None, on_provisional: Provisional | None
-    ) -> Response:
-        core = self.core
-        hop = target or core.next_hop(request)
-        gate = core.gates.of((hop.transport, hop.host, hop.port))
-        await gate.enter()
-        answered = False
+    async def invite(
+        self,
+        request: Request,
+        target: Target | None = None,
+        *,
+        credentials: DigestClient | None = None,
+        on_provisional: OnResponse | None = None,
+        ring: float = 180.0,
+        session_interval: int = 0,
+    ) -> Call:
+        """Call somebody: send an INVITE and wait until the call is there.
+
+        ``request`` is as for :meth:`request`; Contact is added, and a session timer of ``session_interval``
+        seconds when that is not 0. After ``ring`` seconds, and when the caller is cancelled, so is the INVITE.
+
+        :raises CallRefused: the call was refused; the error has the response.
+        :raises NoAnswer: nobody answered.
+        :raises Unreachable: it could not be put on the way.
+        """
+        if session_interval:
+            request = replace(request, headers=request.headers.add(*offer(session_interval)))
         try:
-            ready, peer = await core.prepare(request, target)
-            question = _Question(on_provisional, lambda: gate.window.resent(core.clock.now()))
-            key = core.ask(ready, peer, question)
-            try:
-                response = await question.answer
-            except asyncio.CancelledError:
-                core.abandon(key)
-                raise
-            answered = True
-            return response
-        finally:
-            if answered:
-                gate.answered(core.clock.now())
-            else:
-                gate.dropped()
+            async with asyncio.timeout(ring):
+                found = await self._invite(request, target, on_provisional)
+                if isinstance(found, Response) and credentials is not None and found.status in (401, 407):
+                    request = _next_try(credentials.authorize(request, found))
+                    found = await self._invite(request, target, on_provisional)
+        except TimeoutError:
+            raise NoAnswer("the call was not answered in time") from None
+        if isinstance(found, Response):
+            raise CallRefused(found)
+        return found
+
+    async def _invite(
+        self, request: Request, target: Target | None, on_provisional: OnResponse | None
+    ) -> Call | Response:
+        return await Invitation(self.core, self.serving, request, target, on_provisional).call()
 
     async def fan_out(
         self,

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol
 
 from mcsec.errors import DecodeError, InvalidValue, PeerError
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.core import Core, refusal
+from mcsec.net.sip.dialogs import DialogId
 from mcsec.net.sip.effects import RequestArrived, ServerKey
 from mcsec.net.sip.events import HandlerFailed
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.vetting import objection
 
+# Methods that one response does not settle.
+_NEED_SPECIAL = ("INVITE", "SUBSCRIBE")
+
 Handler = Callable[[Request, Peer], Response | Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class DialogId:
-    """Names a dialog on our side (RFC 3261 12)."""
-
-    call_id: str
-    local_tag: str
-    remote_tag: str
-
-    @classmethod
-    def of_request(cls, request: Request) -> DialogId:
-        """The dialog that a request of the peer means."""
-        return cls(request.call_id, request.to.tag or "", request.from_.tag or "")
 
 
 class Usage(Protocol):
@@ -54,7 +43,7 @@ class Serving:
     """Serves one endpoint. ``special`` handlers take methods that need more than one answer."""
 
     def __init__(self, core: Core, handler: Handler) -> None:
-        self.core, self._handler = core, handler
+        self.core, self.handler = core, handler
         core.server = self
         self._tasks: set[asyncio.Task[None]] = set()
         # The same request by another way has another branch (RFC 3261 8.2.2.2); until its transaction ends.
@@ -83,21 +72,30 @@ class Serving:
         elif request.method == "CANCEL":
             self._cancel(arrived)
         elif request.to.tag is not None:
-            usage = self.usages.get(DialogId.of_request(request))
+            usage = self._usage(request)
             if usage is None:
                 self.core.respond(arrived.key, refusal(request, 481))
             else:
                 usage.received(arrived, peer)
         elif request.method in self.special:
             self.special[request.method](arrived, peer)
+        elif request.method in _NEED_SPECIAL:
+            allowed = [name for name in self.core.settings.abilities.methods if name not in _NEED_SPECIAL]
+            self.core.respond(
+                arrived.key, make_response(request, 405, headers=[("Allow", ", ".join(allowed))])
+            )
         else:
-            self.call(self._handler, arrived, peer)
+            self.call(self.handler, arrived, peer)
 
     def acknowledged(self, request: Request) -> None:
         """Hand an ACK for a 2xx to its dialog; one without is dropped."""
-        usage = self.usages.get(DialogId.of_request(request))
+        usage = self._usage(request)
         if usage is not None:
             usage.acknowledged(request)
+
+    def _usage(self, request: Request) -> Usage | None:
+        found = DialogId.of_request(request)
+        return self.usages.get(found) or self.usages.get(found.half)
 
     def ended(self, key: ServerKey) -> None:
         """The transaction of a request is forgotten."""
@@ -119,11 +117,12 @@ class Serving:
         else:
             self.spawn(self._wait_for(answer, arrived))
 
-    def spawn(self, work: Awaitable[None]) -> None:
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run something in the background; it is cancelled when the endpoint closes."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self, grace: float) -> None:
         """Refuse new requests, give running handlers ``grace`` seconds, then cancel them."""

@@ -145,6 +145,11 @@ class Transport:
                 raise
             raise Unreachable("the endpoint is closing") from None
 
+    def usable(self, peer: Peer) -> bool:
+        """Whether the flow of a peer is still there."""
+        connection = self._connections.get(peer.flow)
+        return peer.flow in self._udp if connection is None else connection.usable
+
     def send(self, octets: bytes, peer: Peer) -> None:
         """Send by the flow of ``peer``.
 

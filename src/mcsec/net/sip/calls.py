@@ -1,0 +1,291 @@
+"""A call that is established: re-INVITE, session refresh, BYE (RFC 3261 13.3.1.4, 14, 15; RFC 4028)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+
+from mcsec.errors import DecodeError, PeerError, WrongState
+from mcsec.net.sip.asking import ask
+from mcsec.net.sip.call_states import CallInput, CallState, step
+from mcsec.net.sip.compose import make_response
+from mcsec.net.sip.core import Core
+from mcsec.net.sip.dialogs import Dialog, OutOfOrder
+from mcsec.net.sip.effects import RequestArrived
+from mcsec.net.sip.errors import NoAnswer, Unreachable
+from mcsec.net.sip.message import Request, Response, encode
+from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.serving import Serving
+from mcsec.net.sip.session_timer import SessionTimer, accept, agreed, offer
+
+#: Answers a re-INVITE: gets the request, gives a final response (with the session that we go on with).
+OnReinvite = Callable[[Request], Response]
+
+
+class Call:
+    """One call. ``remote_body`` is what the peer offered or answered last; ``ended`` is set when it is over.
+
+    ``flow`` is the connection to a neighbour: used as long as no proxy put itself on the route.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        serving: Serving,
+        dialog: Dialog,
+        state: CallState,
+        *,
+        flow: Peer | None,
+        local: tuple[str | None, bytes],
+        remote_body: bytes,
+        timer: SessionTimer,
+    ) -> None:
+        self._core, self._serving = core, serving
+        self.dialog, self.state = dialog, state
+        self._flow = flow
+        self._content_type, self._body = local
+        self.remote_body = remote_body
+        self._timer = timer
+        self._inviting = False
+        self._ack: tuple[int, bytes, Peer] | None = None
+        self._repeat: tuple[RequestArrived, Response, float] | None = None
+        self.on_reinvite: OnReinvite = self._same_again
+        self.ended = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._confirmed = state is CallState.CONFIRMED
+        self.reason = ""
+        serving.usages[dialog.id] = self
+        if state is CallState.CONFIRMED:
+            self._restart_timer()
+
+    # What the user of the call does.
+
+    async def hang_up(self) -> None:
+        """End the call with BYE and wait for the answer; a peer that is gone is no error.
+
+        :raises WrongState: it is not confirmed.
+        """
+        self._go(CallInput.WE_HANG_UP, "we hung up")
+        try:
+            await self._request(self.dialog.request("BYE"))
+        except (NoAnswer, Unreachable):
+            return
+
+    async def confirmed(self) -> None:
+        """Wait for the ACK of our answer.
+
+        :raises NoAnswer: the call ended without it.
+        """
+        await self._settled.wait()
+        if not self._confirmed:
+            raise NoAnswer(self.reason)
+
+    async def reinvite(self, body: bytes, content_type: str) -> Response:
+        """Change the session. The answer may be a refusal; then the session is as before.
+
+        One refusal for glare (491) is waited out and tried again (RFC 3261 14.1).
+
+        :raises WrongState: the call is not confirmed, or another re-INVITE is under way.
+        """
+        response = await self._reinvite(body, content_type)
+        if response.status == 491:
+            # Whoever made the Call-ID waits longer; not knowing who did, the range of both is taken.
+            await asyncio.sleep(random.uniform(0.0, 4.0) * self._core.settings.timings.t1 * 2)  # noqa: S311
+            response = await self._reinvite(body, content_type)
+        return response
+
+    async def _reinvite(self, body: bytes, content_type: str) -> Response:
+        if self.state is not CallState.CONFIRMED or self._inviting:
+            raise WrongState(f"a call that is {self.state} takes no re-INVITE now", code="sip.reinvite")
+        headers = offer(self._timer.interval, ours=self._timer.ours) if self._timer.interval else []
+        request = self.dialog.request("INVITE", headers=headers, body=body, content_type=content_type)
+        self._inviting = True
+        try:
+            response = await self._request(request)
+        finally:
+            self._inviting = False
+        if response.ok:
+            self.dialog.answered(response)
+            self._content_type, self._body = content_type, body
+            self.remote_body = response.body or self.remote_body
+            self._timer = agreed(response)
+            self._restart_timer()
+            await self.acknowledge(request)
+        return response
+
+    async def acknowledge(self, invite: Request) -> None:
+        """Send the ACK for a 2xx, the same octets each time."""
+        number = invite.cseq.number
+        if self._ack is None or self._ack[0] != number:
+            ack, peer = await self._core.prepare(self.dialog.ack(invite), self._way())
+            self._ack = number, encode(ack), peer
+        self._core.send(*self._ack[1:])
+
+    async def _request(self, request: Request) -> Response:
+        def again(_: Response) -> None:
+            self._serving.spawn(self._acknowledge_again(request))
+
+        response = await ask(self._core, request, self._way(), on_again=again)
+        if response.status in (408, 481):
+            self._lose(f"the peer answered {response.status}")
+        return response
+
+    async def _acknowledge_again(self, invite: Request) -> None:
+        with contextlib.suppress(Unreachable):
+            await self.acknowledge(invite)
+
+    def _way(self) -> Peer | None:
+        usable = self._flow is not None and not self.dialog.routes and self._core.transport.usable(self._flow)
+        return self._flow if usable else None
+
+    # What the peer does (serving.Usage).
+
+    def received(self, arrived: RequestArrived, peer: Peer) -> None:
+        """A request came in the dialog."""
+        request = arrived.request
+        try:
+            if request.method == "INVITE" and (self._inviting or self._repeat is not None):
+                # Glare, or an INVITE before the ACK of the last one (RFC 3261 14.2).
+                status = 491 if self._inviting else 500
+                headers = [] if self._inviting else [("Retry-After", "1")]
+                self._core.respond(arrived.key, make_response(request, status, headers=headers))
+                return
+            self.dialog.received(request)
+        except OutOfOrder:
+            self._core.respond(arrived.key, make_response(request, 500))
+            return
+        except DecodeError:
+            self._core.respond(arrived.key, make_response(request, 400))
+            return
+        if request.method == "BYE":
+            self._core.respond(arrived.key, make_response(request, 200))
+            if self.state is not CallState.ENDED:
+                self._go(CallInput.THEY_HANG_UP, "they hung up")
+        elif request.method == "INVITE" and self.state is CallState.CONFIRMED:
+            self._reinvited(arrived)
+        elif request.method in ("MESSAGE", "OPTIONS"):
+            self._serving.call(self._serving.handler, arrived, peer)
+        else:
+            self._core.respond(arrived.key, make_response(request, 405))
+
+    def acknowledged(self, request: Request) -> None:
+        """The ACK for our 2xx came."""
+        if self._repeat is None or request.cseq.number != self._repeat[0].request.cseq.number:
+            return
+        self._stop_repeating()
+        self.remote_body = request.body or self.remote_body
+        if self.state is CallState.ANSWERED:
+            self._go(CallInput.ACKNOWLEDGED)
+        self._restart_timer()
+
+    def _reinvited(self, arrived: RequestArrived) -> None:
+        try:
+            timer, headers = accept(arrived.request, self._timer.interval)
+            response = self.on_reinvite(arrived.request)
+        except (PeerError, WrongState):
+            self._core.respond(arrived.key, make_response(arrived.request, 488))
+            return
+        if response.ok:
+            lines = [("Contact", self.dialog.contact), *headers]
+            kept = response.headers.without("Contact", "Session-Expires", "Require")
+            response = Response(
+                response.status, response.reason, headers=kept.add(*lines), body=response.body
+            )
+            self.remote_body = arrived.request.body or self.remote_body
+            self._timer = timer
+            self.repeat(arrived, response)
+        else:
+            self._core.respond(arrived.key, response)
+
+    def _same_again(self, request: Request) -> Response:
+        return make_response(request, 200, body=self._body, content_type=self._content_type)
+
+    # 2xx until ACK, refresh, end.
+
+    def repeat(self, arrived: RequestArrived, response: Response) -> None:
+        """Send a 2xx, and again until its ACK comes; without ACK the call ends by BYE (RFC 3261 13.3.1.4)."""
+        timings = self._core.settings.timings
+        self._repeat = (arrived, response, self._core.clock.now() + timings.lifetime)
+        self._core.respond(arrived.key, response)
+        self._again_after(timings.t1)
+
+    def _again_after(self, interval: float) -> None:
+        timings = self._core.settings.timings
+
+        def fire(now: float) -> None:
+            if self._repeat is None:
+                return
+            arrived, response, until = self._repeat
+            if now >= until:
+                self._stop_repeating()
+                self._unacknowledged()
+                return
+            self._core.respond(arrived.key, response)
+            self._again_after(min(2 * interval, timings.t2))
+
+        self._core.clock.timers.set(("2xx", self.dialog.id), self._core.clock.now() + interval, fire)
+        self._core.clock.arm()
+
+    def _unacknowledged(self) -> None:
+        if self.state is CallState.ANSWERED:
+            self._go(CallInput.NOT_ACKNOWLEDGED, "the answer was not acknowledged")
+            self._serving.spawn(self._say_bye())
+        elif self.state is CallState.CONFIRMED:
+            self._lose("the answer was not acknowledged")
+
+    def _stop_repeating(self) -> None:
+        self._repeat = None
+        self._core.clock.timers.cancel(("2xx", self.dialog.id))
+
+    def _restart_timer(self) -> None:
+        after = self._timer.acts_after
+        if after is None:
+            self._core.clock.timers.cancel(("session", self.dialog.id))
+            return
+        when = self._core.clock.now() + after
+        self._core.clock.timers.set(("session", self.dialog.id), when, lambda now: self._session_due())
+        self._core.clock.arm()
+
+    def _session_due(self) -> None:
+        if self.state is not CallState.CONFIRMED:
+            return
+        if self._timer.ours:
+            self._serving.spawn(self._refresh())
+        else:
+            self._lose("the session was not refreshed")
+
+    async def _refresh(self) -> None:
+        try:
+            response = await self.reinvite(self._body, self._content_type or "")
+        except PeerError as error:
+            self._lose(f"the session could not be refreshed: {error.code}")
+            return
+        except WrongState:
+            # Another re-INVITE is under way, which refreshes the session as well.
+            return
+        if not response.ok and self.state is CallState.CONFIRMED:
+            self._lose(f"the session could not be refreshed: {response.status}")
+
+    def _lose(self, reason: str) -> None:
+        if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
+            self._go(CallInput.LOST, reason)
+            self._serving.spawn(self._say_bye())
+
+    async def _say_bye(self) -> None:
+        try:
+            await ask(self._core, self.dialog.request("BYE"), self._way())
+        except PeerError:
+            return
+
+    def _go(self, what: CallInput, reason: str = "") -> None:
+        self.state = step(self.state, what)
+        self._confirmed = self._confirmed or self.state is CallState.CONFIRMED
+        self._settled.set()
+        if self.state is CallState.ENDED:
+            self.reason = reason
+            self._stop_repeating()
+            self._core.clock.timers.cancel(("session", self.dialog.id))
+            self._serving.usages.pop(self.dialog.id, None)
+            self.ended.set()
