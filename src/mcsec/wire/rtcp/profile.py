@@ -74,7 +74,7 @@ class Profile:
     """Take MBMS subchannel field 3 for the group ID (13.2.0) when longer than 2 octets. Never written."""
     ssrc_list_spare: int = 1
     """Spare octets after the count in List of SSRCs: 1 keeps words aligned, 2 is what Wireshark reads."""
-    location_octets: Mapping[int, int] = field(default_factory=lambda: LOCATION_OCTETS)
+    location_octets: Mapping[int, int] = field(default_factory=lambda: LOCATION_OCTETS, hash=False)
 
 
 STRICT = Profile()
