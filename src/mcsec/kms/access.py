@@ -1,0 +1,81 @@
+"""Who may ask for what: an owner of an identity, or a server that was configured for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mcsec.kms.refusals import KmsRefusal
+from mcsec.net.tokens import Claims
+
+#: Scopes of TS 33.180 annex B for the use of a KMS by the three services (a reading).
+DEFAULT_SCOPES = (
+    "3gpp:mc:ptt_key_management_service",
+    "3gpp:mc:video_key_management_service",
+    "3gpp:mc:data_key_management_service",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRules:
+    """What the operator configured.
+
+    ``domains`` are the hosts that this KMS makes keys for, their sub-domains included. ``servers`` gives the
+    identities of each server, by the subject of its token; nobody else gets keys for these identities.
+    """
+
+    domains: tuple[str, ...]
+    servers: Mapping[str, tuple[str, ...]]
+    scopes: tuple[str, ...] = DEFAULT_SCOPES
+
+
+def host_of(uri: str) -> str:
+    """The host of an MC service ID or server URI, lower case; empty where it has none (``tel:``)."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or "." in scheme or "@" in scheme:
+        rest = uri
+    elif scheme.lower() == "tel":
+        return ""
+    rest = rest.removeprefix("//").partition("/")[0]
+    if rest.count("@") > 1:
+        return ""
+    host = rest.rpartition("@")[2]
+    return host.partition(";")[0].partition("?")[0].partition(":")[0].lower()
+
+
+def identities(claims: Claims, rules: AccessRules) -> tuple[str, ...]:
+    """The identities that the bearer of a token may have keys for, without repetition.
+
+    :raises KmsRefusal: the token is not for the use of a KMS (401 or 403).
+    """
+    if not claims.scopes.intersection(rules.scopes):
+        raise KmsRefusal(
+            403,
+            "the token has no scope for key management",
+            code="kms.scope",
+            hint=f"let the issuer grant {rules.scopes[0]}",
+        )
+    if claims.subject in rules.servers:
+        return rules.servers[claims.subject]
+    reserved = {identity for identities in rules.servers.values() for identity in identities}
+    own = (identity for identity in claims.service_ids if identity not in reserved)
+    return tuple(dict.fromkeys(identity for identity in own if _served(host_of(identity), rules.domains)))
+
+
+def _served(host: str, domains: tuple[str, ...]) -> bool:
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+def require(identity: str, allowed: tuple[str, ...]) -> None:
+    """Only an identity of the token's own. Whether another one exists is not told.
+
+    :raises KmsRefusal: another identity (403).
+    """
+    if identity not in allowed:
+        raise KmsRefusal(
+            403,
+            "an identity that the token does not give",
+            code="kms.identity",
+            clause="TS 33.180 D.2.2",
+            hint="list a server's identities under [kms.servers]; a user's come from the claims of its token",
+        )
