@@ -65,20 +65,22 @@ class Reader:
     def octets(self, size: int, name: str, *, say: Callable[[bytes], str] | None = None) -> bytes:
         """The next ``size`` octets. ``say`` turns them into a meaning for people."""
         value = self._take(size, name)
-        self._note(size, name, "", say and say(value))
+        if self.spans is not None:
+            self._note(size, name, "", say(value) if say else "")
         return value
 
     def uint(self, size: int, name: str, *, say: Callable[[int], str] | None = None) -> int:
         """A big-endian integer of ``size`` octets."""
         value = int.from_bytes(self._take(size, name))
-        self._note(size, name, value, say and say(value))
+        if self.spans is not None:
+            self._note(size, name, value, say(value) if say else "")
         return value
 
     def text(self, size: int, name: str) -> str:
         """UTF-8 text of ``size`` octets."""
         start = self.position
         octets = self._take(size, name)
-        self._note(size, name, octets.decode(errors="backslashreplace"), None)
+        self._note(size, name, octets.decode(errors="backslashreplace"), "")
         try:
             return octets.decode()
         except UnicodeDecodeError as error:
@@ -134,9 +136,9 @@ class Reader:
         self.position = start + size
         return self._octets[start : start + size]
 
-    def _note(self, size: int, name: str, value: int | str, meaning: str | None) -> None:
+    def _note(self, size: int, name: str, value: int | str, meaning: str) -> None:
         if self.spans is not None and size:
-            self.spans.append(Span(self.position - size, size, name, value, meaning or "", self.clause))
+            self.spans.append(Span(self.position - size, size, name, value, meaning, self.clause))
 
     def fail(self, message: str, at: int | None = None, *, code: str, hint: str = "") -> NoReturn:
         """Raise :class:`DecodeError`; ``at`` is the octet that is wrong, by default the next one."""
