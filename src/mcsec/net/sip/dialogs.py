@@ -186,9 +186,9 @@ class Dialog:
         if response.ok:
             self._refresh(response.cseq.method, response)
 
-    def learn_routes(self, message: Message) -> None:
-        """Take the route set from a request of the peer that made the dialog (a NOTIFY, RFC 6665 4.4.1)."""
-        self.routes = tuple(message.headers.listed("Record-Route"))
+    def continue_from(self, cseq: int) -> None:
+        """Number our requests from here on, for a dialog that a NOTIFY made out of our SUBSCRIBE."""
+        self._local_cseq = max(self._local_cseq, cseq)
 
     def _refresh(self, method: str, message: Message) -> None:
         if method in _REFRESHING and "Contact" in message.headers:

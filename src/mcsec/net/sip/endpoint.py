@@ -29,10 +29,12 @@ from mcsec.net.sip.fanout import Delivery, FastSender, Outcome
 from mcsec.net.sip.invited import OnInvite, offer_call
 from mcsec.net.sip.inviting import CallRefused, Invitation
 from mcsec.net.sip.message import Request, Response
+from mcsec.net.sip.notifying import OnSubscribe, offer_subscription
 from mcsec.net.sip.peer import Peer, host_in_uri
 from mcsec.net.sip.serving import Handler, Serving
 from mcsec.net.sip.session_timer import offer
 from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.sip.subscribing import OnNotify, Subscription, SubscriptionRefused
 from mcsec.net.sip.template import MessageTemplate
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import CSeq
@@ -54,11 +56,12 @@ class Endpoint:
         *,
         on_event: Callable[[SipEvent], None] | None = None,
         on_invite: OnInvite | None = None,
+        on_subscribe: OnSubscribe | None = None,
     ) -> None:
         self.settings = EndpointSettings() if settings is None else settings
         self._on_request = on_request
         self._on_event = on_event
-        self._on_invite = on_invite
+        self._on_invite, self._on_subscribe = on_invite, on_subscribe
         self._core: Core | None = None
         self._serving: Serving | None = None
 
@@ -66,8 +69,11 @@ class Endpoint:
         self._core = Core(self.settings, self._on_event or (lambda event: None))
         self._fast = FastSender(self._core)
         self._serving = Serving(self._core, self._on_request)
+        special = self._serving.special
         if self._on_invite is not None:
-            self._serving.special["INVITE"] = partial(offer_call, self._core, self._serving, self._on_invite)
+            special["INVITE"] = partial(offer_call, self._core, self._serving, self._on_invite)
+        if self._on_subscribe is not None:
+            special["SUBSCRIBE"] = partial(offer_subscription, self._core, self._serving, self._on_subscribe)
         return self
 
     async def __aexit__(
@@ -173,6 +179,37 @@ class Endpoint:
         self, request: Request, target: Target | None, on_provisional: OnResponse | None
     ) -> Call | Response:
         return await Invitation(self.core, self.serving, request, target, on_provisional).call()
+
+    async def subscribe(
+        self,
+        request: Request,
+        on_notify: OnNotify,
+        target: Target | None = None,
+        *,
+        expires: int = 3600,
+        credentials: DigestClient | None = None,
+    ) -> Subscription:
+        """Subscribe to what ``request`` (a SUBSCRIBE with Event, made by ``make_request``) names.
+
+        Expires and Contact are added; ``on_notify`` gets what each NOTIFY brings. Refreshed by itself until
+        :meth:`Subscription.unsubscribe`, the notifier's end, or the end of the endpoint.
+
+        :raises SubscriptionRefused: the error has the response.
+        :raises NoAnswer: :raises Unreachable: :raises InvalidValue: as for any request.
+        """
+        request = replace(request, headers=request.headers.set("Expires", str(expires)))
+        hop = target or self.core.next_hop(request)
+        peer = hop if isinstance(hop, Peer) else await self.core.flow(hop, len(request.body))
+        request = self.core.with_contact(request, peer)
+        subscription = Subscription(self.core, self.serving, request, target, on_notify, expires)
+        response = await subscription.start()
+        if credentials is not None and response.status in (401, 407):
+            request = _next_try(credentials.authorize(request, response))
+            subscription = Subscription(self.core, self.serving, request, target, on_notify, expires)
+            response = await subscription.start()
+        if not response.ok:
+            raise SubscriptionRefused(response)
+        return subscription
 
     async def fan_out(
         self,
