@@ -234,6 +234,34 @@ impl Zeroize for Xyzz {
     }
 }
 
+/// The odd multiples 1, 3, 5 ... of a point, `count` of them, with ten products each.
+///
+/// Twice the point has a Z of its own. On the curve that is stretched by it, twice the point is affine, and so is the
+/// point itself after two products. Additions do not depend on the coefficients of a curve, so they are done there.
+pub(super) fn odd_multiples(point: &Affine, count: usize) -> Vec<Xyzz> {
+    let twice = point.double();
+    let step = Affine {
+        x: twice.x,
+        y: twice.y,
+    };
+    let first = Affine {
+        x: point.x.mul(&twice.zz),
+        y: point.y.mul(&twice.zzz),
+    };
+    // An odd multiple never is twice the point, nor the opposite of it: the order is a great prime.
+    core::iter::successors(Some(Xyzz::from(first)), |multiple| {
+        Some(multiple.add_unequal(&step))
+    })
+    .take(count)
+    // Back on the curve itself.
+    .map(|multiple| Xyzz {
+        zz: multiple.zz.mul(&twice.zz),
+        zzz: multiple.zzz.mul(&twice.zzz),
+        ..multiple
+    })
+    .collect()
+}
+
 /// The points in affine coordinates, with one inversion for all of them. None may be infinity.
 pub(super) fn to_affine_all(points: &[Xyzz]) -> Vec<Affine> {
     let mut products = Vec::with_capacity(points.len());
@@ -268,16 +296,16 @@ impl Jacobian {
     /// Twice the point; infinity stays infinity.
     #[inline(always)]
     pub(super) fn double(&self) -> Self {
-        let delta = self.z.square();
-        let gamma = self.y.square();
-        let beta = self.x.mul(&gamma);
-        let product = self.x.sub(&delta).mul(&self.x.add(&delta));
-        let alpha = product.double().add(&product);
-        let beta4 = beta.double().double();
-        let x = alpha.square().sub(&beta4.double());
-        let z = self.y.add(&self.z).square().sub(&gamma).sub(&delta);
-        let gamma8 = gamma.square().double().double().double();
-        let y = alpha.mul(&beta4.sub(&x)).sub(&gamma8);
+        let zz = self.z.square();
+        let y2 = self.y.double();
+        let yy4 = y2.square();
+        let z = y2.mul(&self.z);
+        let product = self.x.sub(&zz).mul(&self.x.add(&zz));
+        let s = yy4.mul(&self.x);
+        let m = product.double().add(&product);
+        let yyyy16 = yy4.square();
+        let x = m.square().sub(&s.double());
+        let y = m.mul(&s.sub(&x)).sub(&yyyy16.half());
         Self { x, y, z }
     }
 

@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::SCALAR_SIZE;
 use super::curve::{GENERATOR, POINT_SIZE};
-use super::field::{Modulus, Order, Scalar};
+use super::field::Scalar;
+use super::primes::{Modulus, Order};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -42,7 +43,9 @@ impl IdentityHash {
 /// The integer in 32 octets, where it is in [1, q - 1].
 pub(super) fn scalar_of(octets: &[u8]) -> Option<Zeroizing<Scalar>> {
     let octets: &[u8; SCALAR_SIZE] = octets.try_into().ok()?;
+    // public: whether the octets are a scalar at all
     let scalar = Zeroizing::new(Scalar::from_octets(octets)?);
+    // public: whether the octets are a scalar at all
     (!scalar.is_zero()).then_some(scalar)
 }
 

@@ -5,7 +5,7 @@
 //! a 2 by 2 matrix, which is then applied to the long numbers. 590 steps bring g to zero for every input of 256
 //! bits; ten rounds are always done. Numbers are signed, in five limbs of 62 bits.
 
-use super::field::Limbs;
+use super::limbs::Limbs;
 
 const LIMB_BITS: u32 = 62;
 const LIMB_MASK: i64 = (1 << LIMB_BITS) - 1;
@@ -40,30 +40,57 @@ pub(super) fn invert(number: &Limbs, prime: &Limbs, prime_inverse: u64) -> Limbs
     from_signed(&normalise(d, f[4] >> 63, &modulus))
 }
 
-/// 59 division steps on the lowest words of f and g.
+/// 59 division steps on the lowest words of f and g, in two halves whose matrices fit into half words.
 #[inline(always)]
-fn division_steps(mut zeta: i64, f_low: i64, g_low: i64) -> (Matrix, i64) {
-    // The matrix starts at 2^3, because 59 doublings are three short of 2^62.
-    let (mut u, mut v, mut q, mut r) = (8_i64, 0_i64, 0_i64, 8_i64);
-    let (mut f, mut g) = (f_low, g_low);
-    for _ in 0..STEPS {
+fn division_steps(zeta: i64, f: i64, g: i64) -> (Matrix, i64) {
+    const FIRST: u32 = STEPS / 2;
+    let (one, zeta, f, g) = half_of_the_steps::<FIRST>(zeta, f, g);
+    let (two, zeta, _, _) = half_of_the_steps::<{ STEPS - FIRST }>(zeta, f, g);
+    // 59 doublings are three short of 2^62.
+    let entry = |a: i64, x: i64, b: i64, y: i64| {
+        a.wrapping_mul(x).wrapping_add(b.wrapping_mul(y)) << (LIMB_BITS - STEPS)
+    };
+    let product = Matrix {
+        u: entry(two.u, one.u, two.v, one.q),
+        v: entry(two.u, one.v, two.v, one.r),
+        q: entry(two.q, one.u, two.r, one.q),
+        r: entry(two.q, one.v, two.r, one.r),
+    };
+    (product, zeta)
+}
+
+/// At most 31 division steps. Beside their matrix, scaled by 2^N, what is left of zeta, f and g.
+///
+/// Each row of the matrix is one number, u + v 2^32: sums, differences and doublings of rows are those of the numbers.
+#[inline(always)]
+fn half_of_the_steps<const N: u32>(
+    mut zeta: i64,
+    mut f: i64,
+    mut g: i64,
+) -> (Matrix, i64, i64, i64) {
+    let (mut upper, mut lower) = (1_i64, 1_i64 << 32);
+    for _ in 0..N {
         let swap = zeta >> 63;
         let odd = (g & 1).wrapping_neg();
         // Where g is odd, add f to it, or subtract f where a swap is due.
         g = g.wrapping_add((f ^ swap).wrapping_sub(swap) & odd);
-        q = q.wrapping_add((u ^ swap).wrapping_sub(swap) & odd);
-        r = r.wrapping_add((v ^ swap).wrapping_sub(swap) & odd);
+        lower = lower.wrapping_add((upper ^ swap).wrapping_sub(swap) & odd);
         // The swap takes the old g: the new one plus f.
         let swap = swap & odd;
         zeta = (zeta ^ swap).wrapping_sub(1);
         f = f.wrapping_add(g & swap);
-        u = u.wrapping_add(q & swap);
-        v = v.wrapping_add(r & swap);
+        upper = upper.wrapping_add(lower & swap);
         g >>= 1;
-        u = u.wrapping_shl(1);
-        v = v.wrapping_shl(1);
+        upper = upper.wrapping_shl(1);
     }
-    (Matrix { u, v, q, r }, zeta)
+    let ((u, v), (q, r)) = (unpack(upper), unpack(lower));
+    (Matrix { u, v, q, r }, zeta, f, g)
+}
+
+/// u and v of u + v 2^32, both of at most 31 bits and a sign.
+fn unpack(row: i64) -> (i64, i64) {
+    let u = i64::from(row as i32);
+    (u, row.wrapping_sub(u) >> 32)
 }
 
 #[inline(always)]

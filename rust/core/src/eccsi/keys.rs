@@ -92,8 +92,11 @@ impl MasterSecret {
         let pvt = GENERATOR_TABLE.multiply(v).to_affine().encode();
         let hs = Scalar::from_octets_reduced(&self.hash.of(identity, &pvt));
         let ssk = Zeroizing::new(self.ksak.add(&hs.mul(v)));
-        let usable = !hs.is_zero() && !ssk.is_zero();
-        usable.then(|| UserKey {
+        if hs.is_zero() {
+            return None;
+        }
+        // public: whether v gives a key
+        (!ssk.is_zero()).then(|| UserKey {
             ssk: secret_of(&ssk),
             pvt,
         })

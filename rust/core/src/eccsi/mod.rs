@@ -2,7 +2,8 @@
 //!
 //! A KMS has a master secret KSAK and publishes KPAK = [KSAK]G. It gives every identity an SSK, bound to a point PVT
 //! that travels in each signature; a verifier needs the identity and KPAK only. Read on in [`keys`] (KMS side),
-//! [`sign`] (owner of an SSK) and [`verify`] (everybody), then [`multiply`], [`curve`], [`field`] and [`inverse`].
+//! [`sign`] (owner of an SSK) and [`verify`] (everybody), then [`multiply`], [`curve`], [`field`] and what
+//! that stands on.
 //!
 //! What touches KSAK, SSK, v or j runs in constant time: no branch and no address depends on them. Checks of public
 //! values (verification, KPAK, PVT) take what time they take.
@@ -12,7 +13,9 @@ mod field;
 mod hash;
 mod inverse;
 mod keys;
+mod limbs;
 mod multiply;
+mod primes;
 mod sign;
 mod verify;
 

@@ -4,13 +4,16 @@ use std::sync::LazyLock;
 
 use zeroize::Zeroizing;
 
-use super::curve::{Affine, GENERATOR, Jacobian, Xyzz, to_affine_all};
-use super::field::{Fp, Limbs, Scalar};
+use super::curve::{Affine, GENERATOR, Jacobian, Xyzz, odd_multiples, to_affine_all};
+use super::field::{Fp, Scalar};
+use super::limbs::Limbs;
 
 /// Bits per window of a fixed-base table.
 const WINDOW: usize = 6;
 /// Windows in 256 bits, and where the last one starts.
 const WINDOWS: usize = 256_usize.div_ceil(WINDOW);
+/// A digit is made of the bits of its window and the lowest of the next.
+const DIGIT_MASK: u8 = (2 << WINDOW) as u8 - 1;
 /// Odd multiples 1, 3, ... 63 in a window.
 const ENTRIES: usize = 1 << (WINDOW - 1);
 /// Window of the doubling chain: odd multiples up to 15.
@@ -26,7 +29,24 @@ pub(super) static GENERATOR_TABLE: LazyLock<FixedBase> =
 /// A scalar is made odd (k or q - k, which only turns the sign of the result) and written with odd digits in
 /// [-63, 63]. So no digit is zero, no partial sum is infinity, and the pattern of operations is always the same.
 pub(super) struct FixedBase {
-    windows: Box<[[Affine; ENTRIES]]>,
+    windows: Box<[[Entry; ENTRIES]]>,
+}
+
+/// A point as eight limbs in one piece, which the processor can mask in a few wide steps.
+type Entry = [u64; 8];
+
+fn entry_of(point: &Affine) -> Entry {
+    let (x, y) = (point.x.montgomery(), point.y.montgomery());
+    core::array::from_fn(|i| if i < 4 { x[i] } else { y[i - 4] })
+}
+
+#[inline(always)]
+fn point_of(entry: &Entry) -> Affine {
+    let [a, b, c, d, e, f, g, h] = *entry;
+    Affine {
+        x: Fp::from_montgomery([a, b, c, d]),
+        y: Fp::from_montgomery([e, f, g, h]),
+    }
 }
 
 impl FixedBase {
@@ -35,17 +55,15 @@ impl FixedBase {
         let mut multiples = Vec::with_capacity(WINDOWS * ENTRIES);
         let mut base = *base;
         for _ in 0..WINDOWS {
-            let twice = base.double().to_affine();
-            let mut multiple = Xyzz::from(base);
-            multiples.push(multiple);
-            for _ in 1..ENTRIES {
-                multiple = multiple.add_public(&twice);
-                multiples.push(multiple);
-            }
-            base = multiple.add_unequal(&base).to_affine();
+            multiples.extend(odd_multiples(&base, ENTRIES));
+            // 64 times the base is the greatest of them and the base.
+            let next = multiples
+                .last()
+                .map(|greatest| greatest.add_unequal(&base).to_affine());
+            base = next.unwrap_or(base);
         }
-        let points = to_affine_all(&multiples);
-        let (windows, _) = points.as_chunks::<ENTRIES>();
+        let entries: Vec<Entry> = to_affine_all(&multiples).iter().map(entry_of).collect();
+        let (windows, _) = entries.as_chunks::<ENTRIES>();
         Self {
             windows: windows.into(),
         }
@@ -77,7 +95,7 @@ impl FixedBase {
         let mut sum = sum;
         for (i, window) in self.windows.iter().enumerate() {
             let digit = digit(&odd, i);
-            let entry = &window[usize::from(digit.unsigned_abs() >> 1)];
+            let entry = point_of(&window[usize::from(digit.unsigned_abs() >> 1)]);
             sum = sum.add_public(&entry.negate_masked(negated ^ sign_mask(digit)));
         }
         sum
@@ -96,18 +114,15 @@ fn make_odd(k: &Scalar) -> (Zeroizing<Limbs>, u64) {
 /// Subtracting 64 from seven bits with the lowest set leaves the next window's lowest bit set in turn; the last
 /// window takes what is left.
 #[inline(always)]
-fn digit(odd: &Limbs, i: usize) -> i8 {
+pub(super) fn digit(odd: &Limbs, i: usize) -> i8 {
     let (limb, shift) = (i * WINDOW / 64, i * WINDOW % 64);
     let mut bits = odd[limb] >> shift;
     if shift > 64 - (WINDOW + 1) && limb + 1 < odd.len() {
         bits |= odd[limb + 1] << (64 - shift);
     }
-    let window = (bits as i8 & 0x7f) | 1;
-    if i == WINDOWS - 1 {
-        window
-    } else {
-        window.wrapping_sub(64)
-    }
+    let window = (bits as u8 & DIGIT_MASK) | 1;
+    let low = if i == WINDOWS - 1 { 0 } else { 1 << WINDOW };
+    window.wrapping_sub(low) as i8
 }
 
 /// All ones where the digit is negative.
@@ -116,36 +131,33 @@ fn sign_mask(digit: i8) -> u64 {
     i64::from(digit >> 7) as u64
 }
 
-/// The multiple for an odd digit, read so that the addresses do not depend on it: every entry is.
+/// The multiple for an odd digit. Neither branches nor addresses depend on it.
 #[inline(always)]
-fn lookup(window: &[Affine; ENTRIES], digit: i8) -> Affine {
-    let sign = core::hint::black_box(sign_mask(digit));
-    let magnitude = (digit as u64 ^ sign).wrapping_sub(sign) & 0x7f;
-    let index = core::hint::black_box(magnitude >> 1);
-    let (mut x, mut y) = ([0; 4], [0; 4]);
+fn lookup(window: &[Entry; ENTRIES], digit: i8) -> Affine {
+    let sign = sign_mask(digit);
+    let index = ((digit as u64 ^ sign).wrapping_sub(sign) & 0x7f) >> 1;
+    point_of(&read_all(window, index)).negate_masked(sign)
+}
+
+/// The entry at an index that is secret: all of them are read. Not inlined, so that whole entries stay in wide registers.
+#[inline(never)]
+fn read_all(window: &[Entry; ENTRIES], index: u64) -> Entry {
+    // A compiler that knew the masks to be all or nothing would branch on them. To its knowledge this may not be zero.
+    let zero = core::hint::black_box(0);
+    let mut found = [0; 8];
     for (i, entry) in window.iter().enumerate() {
         // All ones where i is the index: only zero goes below zero.
-        let mask = ((i as u64 ^ index).wrapping_sub(1) as i64 >> 63) as u64;
-        for limb in 0..4 {
-            x[limb] |= entry.x.montgomery()[limb] & mask;
-            y[limb] |= entry.y.montgomery()[limb] & mask;
+        let mask = ((i as u64 ^ index).wrapping_sub(1) as i64 >> 63) as u64 | zero;
+        for (limb, part) in found.iter_mut().zip(entry) {
+            *limb |= part & mask;
         }
     }
-    Affine {
-        x: Fp::from_montgomery(x),
-        y: Fp::from_montgomery(y),
-    }
-    .negate_masked(sign)
+    found
 }
 
 /// `[k]` point for a public k and a public point that is seen once.
 pub(super) fn multiply_public(k: &Scalar, point: &Affine) -> Xyzz {
-    let twice = point.double().to_affine();
-    let mut multiples = [Xyzz::from(*point); CHAIN_ENTRIES];
-    for i in 1..CHAIN_ENTRIES {
-        multiples[i] = multiples[i - 1].add_public(&twice);
-    }
-    let table = to_affine_all(&multiples);
+    let table = to_affine_all(&odd_multiples(point, CHAIN_ENTRIES));
     let mut sum = Jacobian::INFINITY;
     for digit in non_adjacent_form(k.to_limbs()).into_iter().rev() {
         sum = sum.double();
@@ -158,7 +170,7 @@ pub(super) fn multiply_public(k: &Scalar, point: &Affine) -> Xyzz {
 }
 
 /// Digits of a public number in base 2, zero or odd in [-15, 15], lowest first: at most one of five is not zero.
-fn non_adjacent_form(number: Limbs) -> [i8; 257] {
+pub(super) fn non_adjacent_form(number: Limbs) -> [i8; 257] {
     let mut digits = [0; 257];
     let bits = |position: usize| {
         let (limb, shift) = (position / 64, position % 64);

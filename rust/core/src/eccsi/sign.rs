@@ -67,6 +67,7 @@ impl Signer {
     }
 
     fn sign_from(&self, message: &[u8], j: &Scalar) -> Option<[u8; SIGNATURE_SIZE]> {
+        // public: whether j gives a signature
         if j.is_zero() {
             return None;
         }
@@ -77,6 +78,7 @@ impl Signer {
         let r = Scalar::from_octets_reduced(&r_octets);
         let he = Scalar::from_octets_reduced(&sha256(&[&self.key.hs, &r_octets, message]));
         let t = Zeroizing::new(he.add(&r.mul(&self.key.ssk)));
+        // public: whether j gives a signature
         if r.is_zero() || t.is_zero() {
             return None;
         }

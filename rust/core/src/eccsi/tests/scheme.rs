@@ -1,8 +1,6 @@
-//! The vector of RFC 6507 appendix A, refusals, and the arithmetic against plain definitions.
+//! The vector of RFC 6507 appendix A, and what a changed signature or key gets.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
-
-use super::*;
+use crate::eccsi::*;
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -69,5 +67,57 @@ fn fresh_keys_sign() {
     assert_eq!(
         public.verify(b"alice", b"hullo", &first),
         Err(Error::Check("ECCSI signature"))
+    );
+}
+
+#[test]
+fn every_changed_octet_is_refused() {
+    let public = public();
+    for i in 0..SIGNATURE_SIZE {
+        let mut changed = signature();
+        changed[i] ^= 0x40;
+        assert!(matches!(
+            public.verify(IDENTITY, MESSAGE, &changed),
+            Err(Error::Check(_))
+        ));
+    }
+}
+
+#[test]
+fn a_wrong_user_key_is_refused() {
+    let public = public();
+    let failed = Err(Error::Check("SSK and PVT"));
+    assert_eq!(
+        public.validate_ssk(IDENTITY, &secret(SSK), &hex(PVT)),
+        Ok(())
+    );
+    assert_eq!(
+        public.validate_ssk(IDENTITY, &secret("1"), &hex(PVT)),
+        failed
+    );
+    assert_eq!(public.validate_ssk(b"bob", &secret(SSK), &hex(PVT)), failed);
+    assert_eq!(
+        public.validate_ssk(IDENTITY, &secret(SSK), &hex(KPAK)),
+        failed
+    );
+    assert_eq!(
+        public.validate_ssk(IDENTITY, &secret("0"), &hex(PVT)),
+        failed
+    );
+}
+
+#[test]
+fn master_secrets_have_their_size_and_range() {
+    assert_eq!(
+        MasterSecret::new(&Secret::new(vec![1; 31])).err(),
+        Some(Error::Size("KSAK", 32, 31))
+    );
+    assert_eq!(
+        MasterSecret::new(&secret("0")).err(),
+        Some(Error::Invalid("KSAK"))
+    );
+    assert_eq!(
+        MasterSecret::new(&Secret::new(vec![0xff; 32])).err(),
+        Some(Error::Invalid("KSAK"))
     );
 }
