@@ -1,0 +1,173 @@
+"""Who is to hold which key, written down: one row for each client and key, claimed in batches (design 7).
+
+Methods that give a :class:`Write` change nothing themselves; :class:`~mcsec.store.group_commit.GroupCommit` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Executable, bindparam, delete, func, literal, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mcsec.ids import KeyId
+from mcsec.store.group_commit import Write
+from mcsec.store.server_tables import NEVER, DeliveryState, affiliations, deliveries, users
+
+#: Order in which deliveries are claimed: who just came goes before a domain that is being rekeyed.
+LATE_JOINER, BULK = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process is to make: its row, for whom, of which key, and the how manieth attempt."""
+
+    row: int
+    mc_service_id: str
+    key_id: KeyId
+    attempt: int
+
+
+def _wish() -> Executable:
+    statement = upsert(deliveries)
+    return statement.on_conflict_do_update(
+        index_elements=["key_id", "mc_service_id"],
+        set_={
+            "state": DeliveryState.WANTED,
+            "due": statement.excluded.due,
+            "urgency": statement.excluded.urgency,
+            "attempts": 0,
+            "reason": "",
+        },
+    )
+
+
+_WISH = _wish()
+_SETTLE = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("row"))
+    .values(state=bindparam("state_"), due=bindparam("due_"), reason=bindparam("reason_"))
+)
+_AGAIN = (
+    update(deliveries)
+    .where(deliveries.c.key_id == bindparam("key"), deliveries.c.state.in_((DeliveryState.HELD,)))
+    .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=0, urgency=BULK)
+)
+_PARK = (
+    update(deliveries)
+    .where(deliveries.c.mc_service_id == bindparam("user"), deliveries.c.state < DeliveryState.HELD)
+    .values(state=DeliveryState.WANTED, due=NEVER)
+)
+_UNPARK = (
+    update(deliveries)
+    .where(deliveries.c.mc_service_id == bindparam("user"), deliveries.c.state != DeliveryState.HELD)
+    .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=0, urgency=LATE_JOINER)
+)
+_DROP_ROW = delete(deliveries).where(deliveries.c.id == bindparam("row"))
+
+
+def wish_for_many(key_id: KeyId, groups: Collection[str] | None, now: float) -> Write:
+    """A delivery of a key to every user affiliated to one of ``groups`` (None: to every user).
+
+    The database makes the rows; nothing here grows with their number. Who holds the key already is left alone.
+    """
+    source = select(
+        users.c.mc_service_id,
+        literal(key_id.value),
+        literal(int(DeliveryState.WANTED)),
+        literal(BULK),
+        literal(now),
+        literal(0),
+        literal(""),
+    ).where(users.c.mc_service_id.is_not(None))
+    if groups is not None:
+        affiliated = select(affiliations.c.mc_service_id).where(affiliations.c.group_id.in_(sorted(groups)))
+        source = source.where(users.c.mc_service_id.in_(affiliated))
+    columns = ["mc_service_id", "key_id", "state", "urgency", "due", "attempts", "reason"]
+    return Write(upsert(deliveries).from_select(columns, source).on_conflict_do_nothing(), {})
+
+
+def wish(user: str, key_id: KeyId, now: float, urgency: int = LATE_JOINER) -> Write:
+    """A delivery of a key to one user, now."""
+    return Write(
+        _WISH,
+        {
+            "mc_service_id": user,
+            "key_id": key_id.value,
+            "state": int(DeliveryState.WANTED),
+            "urgency": urgency,
+            "due": now,
+            "attempts": 0,
+            "reason": "",
+        },
+    )
+
+
+def wish_again(key_id: KeyId, now: float) -> Write:
+    """Whoever holds the key is to be told of it again: its revocation, or a bearer that changed."""
+    return Write(_AGAIN, {"key": key_id.value, "due_": now})
+
+
+def settle(row: int, state: DeliveryState, due: float = NEVER, reason: str = "") -> Write:
+    """What became of a delivery; ``due`` says when it is to be tried again."""
+    return Write(_SETTLE, {"row": row, "state_": int(state), "due_": due, "reason_": reason[:200]})
+
+
+def drop_row(row: int) -> Write:
+    """A delivery is of no use any more."""
+    return Write(_DROP_ROW, {"row": row})
+
+
+def park(user: str) -> Write:
+    """The user's client is not there: what it is to get waits."""
+    return Write(_PARK, {"user": user})
+
+
+def unpark(user: str, now: float) -> Write:
+    """The user's client is there (again): whatever it does not hold is delivered now."""
+    return Write(_UNPARK, {"user": user, "due_": now})
+
+
+async def claim(connection: AsyncConnection, most: int, now: float, lease: float) -> list[Claimed]:
+    """Take up to ``most`` deliveries that are due, the urgent ones first; nobody else gets them before ``lease``.
+
+    Rows whose lease ended are taken again: whoever had them was killed, or gave up. Delivering twice is harmless.
+    """
+    open_rows = (
+        select(deliveries.c.id)
+        .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.due <= now)
+        .order_by(deliveries.c.urgency, deliveries.c.due)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    taken = await connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(open_rows))
+        .values(state=DeliveryState.SENT, due=lease, attempts=deliveries.c.attempts + 1)
+        .returning(deliveries.c.id, deliveries.c.mc_service_id, deliveries.c.key_id, deliveries.c.attempts)
+    )
+    return [Claimed(row, user, KeyId(key_id), attempt) for row, user, key_id, attempt in taken]
+
+
+async def next_due(connection: AsyncConnection) -> float | None:
+    """When the next delivery may be claimed."""
+    found = None
+    for urgency in (LATE_JOINER, BULK):
+        row = await connection.execute(
+            select(deliveries.c.due)
+            .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.urgency == urgency)
+            .order_by(deliveries.c.due)
+            .limit(1)
+        )
+        due = row.scalar()
+        if due is not None and due < NEVER:
+            found = due if found is None else min(found, due)
+    return found
+
+
+async def count(connection: AsyncConnection) -> dict[str, int]:
+    """How many deliveries are in which state."""
+    rows = await connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
+    return {DeliveryState(state).name.lower(): number for state, number in rows}

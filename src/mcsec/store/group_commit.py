@@ -1,0 +1,216 @@
+"""Writes of many callers, committed together: the disk is asked once for everybody who waits.
+
+A caller goes on when what it wrote is on the disk, so an answer sent then is never forgotten. Writes are applied in the
+order in which they were handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sqlalchemy import Executable
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mcsec.errors import LocalError
+from mcsec.store.database import Database, StoreError
+
+#: Writes that go into one transaction at most: bounds memory and how long readers of the disk wait.
+_MOST = 4096
+#: Seconds between attempts while the disk refuses.
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+_REFUSALS = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One statement with its values. ``last``: it touches nothing that others of the transaction do, so it may come
+    after them; like writes are then executed together.
+    """
+
+    statement: Executable
+    values: Mapping[str, Any]
+    last: bool = False
+
+
+Work = Callable[[AsyncConnection], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    writes: list[Write]
+    work: Work | None
+    done: asyncio.Future[Any]
+
+
+class GroupCommit:
+    """The one writer of a process; use it as an async context manager.
+
+    While the disk refuses (full, read-only), what was handed in is kept and tried again: memory may be ahead of the
+    disk, and nothing is lost or answered meanwhile. :attr:`healthy` is False then, and new work should be refused.
+    """
+
+    def __init__(self, database: Database, on_failure: Callable[[StoreError], None] | None = None) -> None:
+        self._database = database
+        self._on_failure = on_failure or (lambda error: None)
+        self._queue: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self.healthy = True
+        self.transactions = 0
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Writes what is queued, then stops. What a refusing disk does not take is given up."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    def submit(self, writes: Iterable[Write]) -> asyncio.Future[Any]:
+        """Hand in writes; the future is done when they are on the disk."""
+        return self._enter(list(writes), None)
+
+    async def write(self, writes: Iterable[Write]) -> None:
+        """Write, and return when it is on the disk.
+
+        :raises StoreError: the store is being closed and did not take it.
+        """
+        await self.submit(writes)
+
+    async def run(self, work: Work) -> Any:
+        """Do ``work`` in its turn within a transaction of the writer; its result when that is committed."""
+        return await self._enter([], work)
+
+    def _enter(self, writes: list[Write], work: Work | None) -> asyncio.Future[Any]:
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._closing:
+            done.set_exception(StoreError("the store is being closed", code="store.closing"))
+        elif not writes and work is None:
+            done.set_result(None)
+        else:
+            self._queue.append(_Waiting(writes, work, done))
+            self._wake.set()
+        return done
+
+    async def _run(self) -> None:
+        wait = _FIRST_WAIT
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch = self._next_batch()
+            try:
+                results = await self._commit(batch)
+            # What a caller handed in may be anything; the writer serves the others on.
+            except Exception as error:  # noqa: BLE001
+                if not (isinstance(error, StoreError) and _disk_refuses(error)):
+                    # Whoever handed in what no database takes hears of it alone; the others are written without it.
+                    await self._one_by_one(batch, error)
+                    del self._queue[: len(batch)]
+                    continue
+                self.healthy = False
+                self._on_failure(error)
+                if self._closing:
+                    self._give_up(error)
+                    return
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+                continue
+            self.healthy, wait = True, _FIRST_WAIT
+            del self._queue[: len(batch)]
+            for waiting, result in zip(batch, results, strict=True):
+                if not waiting.done.done():
+                    waiting.done.set_result(result)
+
+    def _next_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        for waiting in self._queue:
+            if batch and size + len(waiting.writes) > _MOST:
+                break
+            batch.append(waiting)
+            size += len(waiting.writes)
+        return batch
+
+    async def _commit(self, batch: list[_Waiting]) -> list[Any]:
+        async with self._database.begin() as connection:
+            results = []
+            pending: list[Write] = []
+            appended: list[Write] = []
+            for waiting in batch:
+                for write in waiting.writes:
+                    (appended if write.last else pending).append(write)
+                if waiting.work is not None:
+                    await _execute(connection, pending)
+                    pending = []
+                    results.append(await waiting.work(connection))
+                else:
+                    results.append(None)
+            await _execute(connection, pending)
+            await _execute(connection, appended)
+        self.transactions += 1
+        return results
+
+    async def _one_by_one(self, batch: list[_Waiting], first: Exception) -> None:
+        for waiting in batch:
+            if len(batch) == 1:
+                error: Exception | None = first
+            else:
+                error = None
+                try:
+                    results = await self._commit([waiting])
+                except Exception as refused:  # noqa: BLE001  # as in _run
+                    error = refused
+                else:
+                    if not waiting.done.done():
+                        waiting.done.set_result(results[0])
+            if error is not None and not waiting.done.done():
+                kind = type(error).__name__
+                waiting.done.set_exception(
+                    error if isinstance(error, LocalError) else StoreError(f"a write was refused: {kind}")
+                )
+
+    def _give_up(self, error: StoreError) -> None:
+        for waiting in self._queue:
+            if not waiting.done.done():
+                waiting.done.set_exception(error)
+        self._queue.clear()
+
+
+def _disk_refuses(error: StoreError) -> bool:
+    """Whether another attempt may succeed: the file is full, locked or read-only, and not our statement wrong."""
+    cause = error.__context__
+    code = getattr(cause.orig, "sqlite_errorcode", 0) if isinstance(cause, DBAPIError) else 0
+    return code & 0xFF in _REFUSALS
+
+
+async def _execute(connection: AsyncConnection, writes: list[Write]) -> None:
+    """Runs of one statement are handed over together."""
+    start = 0
+    for end in range(1, len(writes) + 1):
+        if end == len(writes) or writes[end].statement is not writes[start].statement:
+            await connection.execute(
+                writes[start].statement, [dict(write.values) for write in writes[start:end]]
+            )
+            start = end
