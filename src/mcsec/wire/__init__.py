@@ -1,1 +1,1 @@
-"""."""
+"""What is said: codecs only, no state between messages, no I/O."""

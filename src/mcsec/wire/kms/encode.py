@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import UTC, datetime
 
 from lxml import etree
 
+from mcsec.wire.elements import Namespace, boolean, time
 from mcsec.wire.kms.model import (
     NAMESPACE,
     REVOKED_NAMESPACE,
@@ -25,27 +25,18 @@ from mcsec.wire.kms.model import (
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _NSMAP = {None: NAMESPACE, "xsi": XSI}
 _TYPE = f"{{{XSI}}}type"
+_KMS = Namespace(NAMESPACE, "kms")
 
 #: Names of the attribute ``Id`` that a signature refers to.
 REQUEST_ID = "request"
 RESPONSE_ID = "response"
 
 
-def timestamp(time: datetime) -> str:
-    """``xs:dateTime`` in UTC, to the second."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _add(parent: etree._Element, name: str, text: object = None, **attributes: str) -> etree._Element:
-    element = etree.SubElement(parent, f"{{{NAMESPACE}}}{name}", attributes)
-    if text is not None:
-        element.text = str(text)
+    element = _KMS.add(parent, name, None if text is None else str(text))
+    for attribute, value in attributes.items():
+        element.set(attribute, value)
     return element
-
-
-def _add_if(parent: etree._Element, name: str, value: object) -> None:
-    if value is not None:
-        _add(parent, name, timestamp(value) if isinstance(value, datetime) else value)
 
 
 def encode_request(request: KmsRequest) -> etree._Element:
@@ -53,9 +44,9 @@ def encode_request(request: KmsRequest) -> etree._Element:
     root = etree.Element(f"{{{NAMESPACE}}}KmsRequest", {"Id": REQUEST_ID, "Version": "1.1.0"}, _NSMAP)
     _add(root, "UserUri", request.user_uri)
     _add(root, "KmsUri", request.kms_uri)
-    _add(root, "Time", timestamp(request.time))
-    _add_if(root, "ClientId", request.client_id)
-    _add_if(root, "DeviceId", request.device_id)
+    _add(root, "Time", time(request.time))
+    _KMS.add_if(root, "ClientId", request.client_id)
+    _KMS.add_if(root, "DeviceId", request.device_id)
     _add(root, "ClientReqUrl", request.client_req_url)
     if request.client_error is not None:
         _add_error(root, "ClientError", *request.client_error)
@@ -67,8 +58,8 @@ def encode_response(response: KmsResponse) -> etree._Element:
     root = etree.Element(f"{{{NAMESPACE}}}KmsResponse", {"Id": RESPONSE_ID, "Version": "1.0.0"}, _NSMAP)
     _add(root, "UserUri", response.user_uri)
     _add(root, "KmsUri", response.kms_uri)
-    _add(root, "Time", timestamp(response.time))
-    _add_if(root, "KmsId", response.kms_id)
+    _add(root, "Time", time(response.time))
+    _KMS.add_if(root, "KmsId", response.kms_id)
     _add(root, "ClientReqUrl", response.client_req_url)
     if response.message is not None:
         _add_message(_add(root, "KmsMessage"), response.message)
@@ -103,12 +94,12 @@ def _add_message(parent: etree._Element, message: Init | KeyProv | CertCache) ->
 def _fill_certificate(element: etree._Element, certificate: Certificate) -> None:
     element.set("Version", "1.1.0")
     element.set("Role", certificate.role)
-    _add_if(element, "CertUri", certificate.cert_uri)
+    _KMS.add_if(element, "CertUri", certificate.cert_uri)
     _add(element, "KmsUri", certificate.kms_uri)
-    _add_if(element, "Issuer", certificate.issuer)
-    _add_if(element, "ValidFrom", certificate.valid_from)
-    _add_if(element, "ValidTo", certificate.valid_to)
-    _add(element, "Revoked", str(certificate.revoked).lower())
+    _KMS.add_if(element, "Issuer", certificate.issuer)
+    _KMS.add_if(element, "ValidFrom", time(certificate.valid_from))
+    _KMS.add_if(element, "ValidTo", time(certificate.valid_to))
+    _add(element, "Revoked", boolean(certificate.revoked))
     _add(element, "UserIdFormat", certificate.user_id_format)
     _add(element, "UserKeyPeriod", certificate.period)
     _add(element, "UserKeyOffset", certificate.offset)
@@ -129,14 +120,14 @@ def _fill_certificate(element: etree._Element, certificate: Certificate) -> None
 
 def _fill_key_set(element: etree._Element, key_set: KeySet) -> None:
     _add(element, "KmsUri", key_set.kms_uri)
-    _add_if(element, "CertUri", key_set.cert_uri)
-    _add_if(element, "Issuer", key_set.issuer)
+    _KMS.add_if(element, "CertUri", key_set.cert_uri)
+    _KMS.add_if(element, "Issuer", key_set.issuer)
     _add(element, "UserUri", key_set.user_uri)
     _add(element, "UserID", b64encode(key_set.user_id).decode())
-    _add_if(element, "ValidFrom", key_set.valid_from)
-    _add_if(element, "ValidTo", key_set.valid_to)
+    _KMS.add_if(element, "ValidFrom", time(key_set.valid_from))
+    _KMS.add_if(element, "ValidTo", time(key_set.valid_to))
     _add(element, "KeyPeriodNo", key_set.period_no)
-    _add(element, "Revoked", str(key_set.revoked).lower())
+    _add(element, "Revoked", boolean(key_set.revoked))
     _add_content(element, "UserDecryptKey", key_set.decrypt_key)
     _add_content(element, "UserSigningKeySSK", key_set.signing_key)
     _add_content(element, "UserPubTokenPVT", key_set.pub_token)
