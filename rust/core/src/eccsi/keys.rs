@@ -92,6 +92,7 @@ impl MasterSecret {
         let pvt = GENERATOR_TABLE.multiply(v).to_affine().encode();
         let hs = Scalar::from_octets_reduced(&self.hash.of(identity, &pvt));
         let ssk = Zeroizing::new(self.ksak.add(&hs.mul(v)));
+        // public: a hash of public values
         if hs.is_zero() {
             return None;
         }

@@ -103,6 +103,7 @@ impl PublicKey {
         let factor = Scalar::from_octets_reduced(&hs);
         let claimed = GENERATOR_TABLE.multiply(&ssk).to_affine();
         let due = multiply_public(&factor, &point).add_public(&self.point);
+        // public: whether SSK and PVT belong together
         if factor.is_zero() || !due.is(&claimed) {
             return Err(failed);
         }
