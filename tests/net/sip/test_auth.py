@@ -140,6 +140,13 @@ def test_changed_credentials_are_refused(fields: dict[str, str]) -> None:
     assert server.verify(asked, 100.0) == "Mufasa"
 
 
+def test_behind_a_proxy_that_rewrites_the_uri_it_may_differ() -> None:
+    server = DigestServer(REALM, lookup, check_uri=False)
+    asked = answered(server, DigestClient("Mufasa", PASSWORD))
+    moved = Request(asked.method, "sip:rewritten.example", headers=asked.headers)
+    assert server.verify(moved, 100.0) == "Mufasa"
+
+
 def test_credentials_for_one_method_are_none_for_another() -> None:
     server = DigestServer(REALM, lookup)
     asked = answered(server, DigestClient("Mufasa", PASSWORD))

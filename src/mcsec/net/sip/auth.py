@@ -141,7 +141,8 @@ class DigestServer:
     ``lookup(username, algorithm)`` gives H(A1) as :func:`mcsec.net.sip.digest.user_hash` makes it, or ``None``.
     ``nonce_life`` in seconds. ``algorithms`` in order of preference. ``proxy``: ask with 407. ``key``
     proves our nonces; servers that share a realm may share it, but each counts uses for itself. ``remembered``:
-    nonces in use whose count is kept; when more are in use, the oldest must be asked for again.
+    nonces in use whose count is kept; when more are in use, the oldest must be asked for again. ``check_uri``:
+    the credentials must be for the request URI; switch it off only behind proxies that rewrite it.
     """
 
     def __init__(
@@ -154,6 +155,7 @@ class DigestServer:
         proxy: bool = False,
         key: Secret | None = None,
         remembered: int = 50_000,
+        check_uri: bool = True,
     ) -> None:
         if not algorithms or not set(algorithms) <= set(ALGORITHMS):
             raise InvalidValue(f"digest knows {', '.join(ALGORITHMS)}", code="sip.digest-algorithm")
@@ -163,6 +165,7 @@ class DigestServer:
         self._status = 407 if proxy else 401
         self._key = Secret.random(32) if key is None else key
         self._remembered = remembered
+        self._check_uri = check_uri
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._not_before = 0
 
@@ -189,7 +192,8 @@ class DigestServer:
         count = fields.get("nc")
         if algorithm not in self._algorithms or fields.get("qop") != "auth" or not fields.get("cnonce"):
             raise Unauthorized("the credentials are for another challenge")
-        if _COUNT.fullmatch(count) is None or not Uri.decode(fields.get("uri")).matches(request.parsed_uri()):
+        right_uri = not self._check_uri or Uri.decode(fields.get("uri")).matches(request.parsed_uri())
+        if _COUNT.fullmatch(count) is None or not right_uri:
             raise Unauthorized("the credentials are for another request")
         h_a1 = self._lookup(fields.get("username"), algorithm)
         expected = proof(h_a1 or _NOBODY, request.method, fields, algorithm)

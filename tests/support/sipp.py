@@ -1,0 +1,94 @@
+"""Runs SIPp scenarios of ``tests/interop/sipp`` against an endpoint, on loopback and for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+SCENARIOS = Path(__file__).parents[1] / "interop" / "sipp"
+MODES = {"UDP": "u1", "TCP": "t1"}
+
+
+def free_port(transport: str) -> int:
+    """A port of 127.0.0.1 that nobody has at the moment."""
+    kind = socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM
+    with socket.socket(type=kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+async def _start(
+    scenario: str, transport: str, directory: Path, *arguments: str, calls: int
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        "sipp",
+        "-sf", str(SCENARIOS / f"{scenario}.xml"),
+        "-t", MODES[transport],
+        "-i", "127.0.0.1",
+        "-m", str(calls),
+        "-timeout", "20",
+        "-timeout_error",
+        "-nostdin",
+        "-trace_err",
+        "-error_file", str(directory / "errors.log"),
+        *arguments,
+        cwd=directory,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+
+
+async def _succeed(process: asyncio.subprocess.Process, directory: Path) -> None:
+    status = await asyncio.wait_for(process.wait(), 30)
+    errors = directory / "errors.log"
+    assert status == 0, errors.read_text(errors="replace") if errors.exists() else f"sipp ended with {status}"
+
+
+async def sipp_client(
+    scenario: str, transport: str, port: int, directory: Path, *arguments: str, calls: int = 1, rate: int = 50
+) -> None:
+    """Let SIPp make calls to a port and fail unless all succeed."""
+    local = str(free_port(transport))
+    process = await _start(
+        scenario,
+        transport,
+        directory,
+        *("-p", local, "-r", str(rate), *arguments, f"127.0.0.1:{port}"),
+        calls=calls,
+    )
+    await _succeed(process, directory)
+
+
+@asynccontextmanager
+async def sipp_server(
+    scenario: str, transport: str, directory: Path, *arguments: str, calls: int = 1
+) -> AsyncIterator[int]:
+    """SIPp as a server at the port that this gives; it must have had its calls when the block ends."""
+    port = free_port(transport)
+    process = await _start(scenario, transport, directory, "-p", str(port), *arguments, calls=calls)
+    try:
+        await _bound(transport, port)
+        yield port
+        await _succeed(process, directory)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _bound(transport: str, port: int) -> None:
+    """Wait until somebody has the port."""
+    kind = socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM
+    for _ in range(500):
+        with socket.socket(type=kind) as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("sipp did not bind its port")
