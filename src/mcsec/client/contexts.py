@@ -49,11 +49,11 @@ class Contexts:
         if form is MkiForm.KEY_ID_AND_USER_KEY_ID:
             # Anyone can write anything there; the keyring takes it for a GUK-ID.
             KeyId.decode(mki[-4:])
-        material = self._keyring.material(mki, traffic, name, now)
+        self._keyring.look_up(mki, traffic, name, now)
         context = self._contexts[traffic]
         if (traffic, mki) in self._fed:
             return context.unprotect(packet)
-        context.add_key(*material)
+        context.add_key(*self._keyring.material(mki, traffic, name, now))
         try:
             opened = context.unprotect(packet)
         except PeerError:

@@ -60,6 +60,11 @@ class Domain:
         """Identity of the domain's GMS."""
         return gms_of(self.name)
 
+    @property
+    def gms_party(self) -> Party:
+        """The domain's GMS as clients know it, whose groups are at home here."""
+        return Party(self.gms_uri, self.kms.public.kms_uri, self.name)
+
     @classmethod
     def create(cls, name: str, now: float) -> Domain:
         """A domain with its own KMS, and a server and a GMS provisioned by it."""
@@ -75,14 +80,12 @@ class Domain:
         return cls(name, kms, server, gms)
 
     def add_client(self, user: str, partners: Iterable[Domain], now: float) -> ClientEngine:
-        """A client of this domain that also knows the KMSs and GMSs of ``partners``."""
+        """A client of this domain that also knows the KMSs of ``partners``."""
         uri = f"sip:{user}@{self.name}"
-        known = [self, *partners]
         client = ClientEngine(
             [self.kms.provision(uri, now)],
-            [domain.kms.public for domain in known],
+            [domain.kms.public for domain in [self, *partners]],
             Party(self.mdsi, self.kms.public.kms_uri, self.name),
-            [Party(domain.gms_uri, domain.kms.public.kms_uri, domain.name) for domain in known],
         )
         self.clients[uri] = client
         return client

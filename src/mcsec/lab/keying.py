@@ -19,6 +19,7 @@ def give_group_keys(stage: Stage) -> None:
     members = [(stage.talker, stage.b), *((client, stage.a) for client in [*stage.listeners, stage.outsider])]
     recipients = [Recipient(client.uri, domain.kms.public) for client, domain in members]
     for (client, _), message in zip(members, stage.b.gms.messages(gmk.key_id, recipients, now), strict=True):
+        client.groups[stage.group] = stage.b.gms_party
         client.key_message(message, Carrier.GROUP_KEYS, now)
 
 

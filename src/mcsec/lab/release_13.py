@@ -55,6 +55,7 @@ async def release_13(stage: Stage) -> None:
     to_server, *to_clients = stage.b.gms.messages(mkfc.key_id, recipients, now)
     server.mkfc_message(group, to_server, now)
     for client, message in zip(stage.listeners, to_clients, strict=True):
+        client.groups[group] = stage.b.gms_party
         client.key_message(message, Carrier.GROUP_KEYS, now)
         air.heard(client.uri).clear()
     broadcast_floor(stage, group, now)
