@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 import mcsec
-from mcsec.cli import bench, demo, explain, vectors
+from mcsec.cli import bench, demo, explain, init, kms, token, vectors
+from mcsec.cli import run as run_entity
 from mcsec.cli.output import log_to_stderr
 from mcsec.errors import McsecError
 
@@ -20,6 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init")(init.init)
+app.add_typer(run_entity.app, name="run")
+app.add_typer(kms.app, name="kms")
+app.add_typer(token.app, name="token")
 app.command("demo")(demo.demo)
 app.command("explain")(explain.explain)
 app.add_typer(vectors.app, name="vectors")

@@ -273,6 +273,13 @@ class KmsTables:
                 .values(values)
             )
 
+    async def expire_pairs(self, user_uri: str | None) -> int:
+        """Lets the pairs of a user, or of everybody, be replaced at the next answer; how many they are."""
+        statement = update(client_table).where(client_table.c.state == PairState.CONFIRMED).values(made=0)
+        if user_uri is not None:
+            statement = statement.where(client_table.c.user_uri == user_uri)
+        return (await self._connection.execute(statement)).rowcount
+
     # Revocation
 
     async def revoked(self) -> dict[str, tuple[int, str]]:

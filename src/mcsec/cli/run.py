@@ -1,0 +1,48 @@
+"""``mcsec run``: one functional entity in this process, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Run one functional entity until SIGTERM.", no_args_is_help=True)
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", help="DIR/mcsec.toml of a domain.", dir_okay=False, show_default=False)
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `run kms` a subcommand while there is only one."""
+
+
+@app.command("kms")
+def kms(config: ConfigOption) -> None:
+    """Run the KMS. Prints its HTTPS address on one line when it is ready to serve; logs on standard error."""
+    asyncio.run(_kms(config))
+
+
+async def _kms(config: Path) -> None:
+    from mcsec.kms.config import load
+    from mcsec.kms.observe import Observer
+    from mcsec.kms.service import running
+
+    stop = stopping()
+    async with running(load(config), Observer(), time.time()) as service:
+        print(service.address, flush=True)
+        await stop.wait()
+
+
+def stopping() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event

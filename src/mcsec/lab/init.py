@@ -1,0 +1,147 @@
+"""A domain made from nothing: its directory with configuration, wrapping key, development CA and databases."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from mcsec.errors import InvalidValue, LocalError
+from mcsec.kms.config import load
+from mcsec.kms.create import create
+from mcsec.kms.issuers import create_local
+from mcsec.net.tls import DevelopmentCa
+from mcsec.store.kek import create_kek_file
+
+#: Functional entities that get a certificate, and the host name of each below the domain.
+ENTITIES = {"kms": "kms", "gms": "gms", "server": "mcx", "bmsc": "bmsc"}
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_MAX_DOMAIN = 240
+
+CONFIGURATION = Template("""\
+# One MC domain. Paths are relative to this directory. A name that is not known is refused.
+
+[domain]
+name = "$domain"
+
+[kms]
+# Names this KMS in every key. uri, key_period and key_offset can never change: each UID is made of them.
+uri = "kms.$domain"
+# Length of a key period, and where the first begins after 1900, in seconds.
+key_period = 2592000
+key_offset = 0
+# The next period's keys are handed out along with the present ones this many seconds before it begins.
+provision_ahead = 604800
+
+# Where clients reach it (HTTPS; port 0 takes any that is free), and with which certificate.
+listen = "127.0.0.1:8443"
+certificate = "tls/kms.pem"
+key = "tls/kms.key"
+# Operators' API: a socket that only this user can open. The CLI uses it.
+admin = "unix:kms.sock"
+# Health, readiness and metrics by plain HTTP, such as "127.0.0.1:9443"; empty: only on the socket.
+operations = ""
+
+database = "kms.db"
+# The key that wraps every key in the database: file:PATH, env:NAME or credential:NAME (systemd).
+kek = "file:kek"
+
+# Keys go out sealed under a transport key, in messages signed with an integrity key, inside TLS. false: in clear
+# inside TLS, and requests are not signed.
+protection = true
+# How a client gets its first transport key: "first-init" (once, to the bearer of a token) or "enrolled" (by
+# `mcsec kms enrol`, carried by the operator).
+bootstrap = "first-init"
+clients_per_user = 8
+# Seconds until transport and integrity keys are replaced, in the next answer.
+transport_key_lifetime = 7776000
+# How key content is sealed that RFC 3394 cannot take: "nested" or "padded" (RFC 5649). See docs/readings/kms.md.
+wrap = "nested"
+# Seconds that a client's clock may be off, and how many requests are remembered against replay.
+time_window = 300
+replay_memory = 200000
+
+# Further domains whose users get keys here.
+serves = []
+# Believe tokens of the domain's own issuer (`mcsec token issue`).
+local_issuer = true
+
+[kms.tokens]
+scopes = [
+    "3gpp:mc:ptt_key_management_service",
+    "3gpp:mc:video_key_management_service",
+    "3gpp:mc:data_key_management_service",
+]
+id_claims = ["mcptt_id", "mcvideo_id", "mcdata_id"]
+algorithms = ["ES256", "RS256", "PS256", "EdDSA"]
+clock_skew = 60
+
+# Tokens of an OpenID Connect issuer; one section for each. jwks is an https address or a file.
+# [[kms.issuers]]
+# issuer = "https://idms.$domain"
+# jwks = "https://idms.$domain/.well-known/jwks.json"
+# audience = ["kms.$domain"]
+# ca = "tls/ca.pem"
+
+# Identities of servers, by the subject of their tokens. Nobody else gets keys for these.
+[kms.servers]
+"mcx.$domain" = ["mcx.$domain"]
+"gms.$domain" = ["gms.$domain"]
+""")
+
+
+class InitError(LocalError):
+    """A domain cannot be made there."""
+
+    code = "init"
+
+
+async def make_domain(directory: Path, domain: str, now: float) -> dict[str, Any]:
+    """Make a domain in ``directory``; what was made.
+
+    :raises InitError: the directory is not empty, or cannot be written.
+    :raises InvalidValue: no domain name.
+    """
+    domain = domain.lower()
+    if not _DOMAIN.fullmatch(domain) or len(domain) > _MAX_DOMAIN:
+        raise InvalidValue(f"{domain!r} is no domain name")
+    file = _make_files(directory, domain)
+    config = load(file)
+    create_local(config, config.kek())
+    await create(config, now)
+    return {
+        "domain": domain,
+        "config": str(file),
+        "files": {
+            "mcsec.toml": "configuration, with comments",
+            "kek": "the key that wraps all others: keep a copy in a safe place",
+            "kms.db": "database of the KMS, with its master secrets under wrap",
+            "issuer.key": "key of the domain's own token issuer, under wrap",
+            "issuer.jwks.json": "what checks its tokens",
+            "tls/": "development CA and certificates; bring your own for a deployment",
+        },
+    }
+
+
+def _make_files(directory: Path, domain: str) -> Path:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if any(directory.iterdir()):
+            raise InitError(
+                f"{directory} is not empty",
+                hint="what a domain is made of is never replaced: give a new directory",
+            )
+        (directory / "tls").mkdir(mode=0o700)
+        file = directory / "mcsec.toml"
+        file.write_text(CONFIGURATION.substitute(domain=domain))
+    except OSError as error:
+        raise InitError(f"{directory}: {error.strerror}") from None
+    create_kek_file(directory / "kek")
+    ca = DevelopmentCa(directory / "tls")
+    ca.create(domain)
+    for entity, host in ENTITIES.items():
+        ca.issue(entity, [f"{host}.{domain}", "localhost", "127.0.0.1", "::1"])
+    return file
