@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use super::modular::{Fp, invert_all};
 use super::params;
-use super::uint::{self, Limbs};
+use super::uint;
 use crate::error::{Error, Result};
 
 /// Octets of a point: 04, x, y.
@@ -117,13 +117,6 @@ impl From<Affine> for Projective {
 }
 
 impl Projective {
-    /// Infinity.
-    pub(crate) const INFINITY: Self = Self {
-        x: Fp::ZERO,
-        y: Fp::ONE,
-        z: Fp::ZERO,
-    };
-
     /// The sum. Renes, Costello and Batina's complete formulas (2016) for a = -3, b = 0: right for every pair of points
     /// whose difference is not the point of order 2, hence for all points of order q and infinity.
     pub(crate) fn add(&self, other: &Self) -> Self {
@@ -188,48 +181,4 @@ pub(crate) fn to_affine_all(points: &[Projective]) -> Vec<Affine> {
         .collect();
     inverses.zeroize();
     affine
-}
-
-/// Digits of a regular signed recoding: `count` odd digits of `width` bits each whose weighted sum is `scalar` modulo
-/// q, in [-(2^width - 1), 2^width - 1]. None is zero, so no sum of table points meets infinity on the way.
-pub(crate) fn recode(scalar: &Limbs, width: usize, count: usize) -> Vec<Digit> {
-    // An even scalar becomes odd by adding q, without a branch.
-    let (with_q, _) = uint::add(scalar, &params::Q);
-    let mut odd = uint::select(&with_q, scalar, scalar[0] & 1);
-    // With K = (k - 1)/2 + 2^(width*count - 1), k is the sum of (2u + 1 - 2^width) * 2^(width*i) over the digits u of K.
-    let mut shifted = uint::shr(&odd, 1);
-    let top = width * count - 1;
-    if top < 1024 {
-        shifted[top / 64] |= 1 << (top % 64);
-    }
-    let half = 1 << (width - 1);
-    let digits = (0..count)
-        .map(|i| {
-            let mut u = uint::bits(&shifted, i * width, width);
-            if i * width <= top && top >= 1024 && top < (i + 1) * width {
-                u |= 1 << (top - i * width);
-            }
-            let negative = (u >> (width - 1)) ^ 1;
-            // u - half for positive digits, half - 1 - u for negative ones.
-            let index = (u ^ negative.wrapping_neg()) & (half - 1);
-            Digit { index, negative }
-        })
-        .collect();
-    odd.zeroize();
-    shifted.zeroize();
-    digits
-}
-
-/// The odd digit (2 * index + 1), negated where `negative` is 1.
-#[derive(Clone, Copy)]
-pub(crate) struct Digit {
-    pub(crate) index: u64,
-    pub(crate) negative: u64,
-}
-
-impl Zeroize for Digit {
-    fn zeroize(&mut self) {
-        self.index.zeroize();
-        self.negative.zeroize();
-    }
 }

@@ -2,10 +2,9 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::curve::{POINT_OCTETS, Projective, to_affine_all};
-use super::modular::{Fq, invert_all};
-use super::public::CommonTables;
-use super::table::PointTable;
+use super::curve::{Affine, POINT_OCTETS};
+use super::engine::multiply_base;
+use super::modular::Fq;
 use super::uint::{self, Limbs};
 use super::{DEFAULT_TABLE_BITS, hash, params};
 use crate::error::{Error, Result};
@@ -37,7 +36,7 @@ impl MasterSecret {
             return Err(Error::Invalid("z"));
         }
         let mut limbs = z.to_limbs();
-        let point = table()?.multiply(&limbs).to_affine();
+        let point = multiply_base(&limbs, DEFAULT_TABLE_BITS)?.to_affine();
         limbs.zeroize();
         let public = point.ok_or(Error::Invalid("z"))?.to_octets();
         Ok(Self { z, public })
@@ -78,48 +77,14 @@ impl MasterSecret {
     /// # Errors
     /// [`Error::Invalid`] when b + z = 0 modulo q: this identity cannot have a key under this master secret.
     pub fn extract(&self, identity: &[u8]) -> Result<Secret> {
-        let mut keys = self.extract_many(&[identity])?;
-        keys.pop().ok_or(Error::Invalid("identity"))
+        let mut sum = hash::identity_to_scalar(identity).add(&self.z);
+        let mut inverse = sum.invert().to_limbs();
+        sum.zeroize();
+        let point = multiply_base(&inverse, DEFAULT_TABLE_BITS)?.to_affine();
+        inverse.zeroize();
+        let mut point: Affine = point.ok_or(Error::Invalid("identity"))?;
+        let octets = Zeroizing::new(point.to_octets());
+        point.zeroize();
+        Ok(Secret::new(octets.to_vec()))
     }
-
-    /// RSKs of many identities, in order. They share the two inversions that a key takes.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when one of them cannot have a key.
-    pub fn extract_many<I: AsRef<[u8]>>(&self, identities: &[I]) -> Result<Vec<Secret>> {
-        if identities.is_empty() {
-            return Ok(Vec::new());
-        }
-        let table = table()?;
-        let mut scalars: Vec<Fq> = identities
-            .iter()
-            .map(|identity| hash::identity_to_scalar(identity.as_ref()).add(&self.z))
-            .collect();
-        if scalars.iter().any(|scalar| bool::from(scalar.is_zero())) {
-            return Err(Error::Invalid("identity"));
-        }
-        invert_all(&mut scalars);
-        let mut points: Vec<Projective> = scalars
-            .iter()
-            .map(|scalar| {
-                let mut limbs = scalar.to_limbs();
-                let point = table.multiply(&limbs);
-                limbs.zeroize();
-                point
-            })
-            .collect();
-        scalars.zeroize();
-        let mut keys = to_affine_all(&points);
-        points.zeroize();
-        let secrets = keys
-            .iter()
-            .map(|key| Secret::new(Zeroizing::new(key.to_octets()).to_vec()))
-            .collect();
-        keys.zeroize();
-        Ok(secrets)
-    }
-}
-
-fn table() -> Result<&'static PointTable> {
-    CommonTables::get(DEFAULT_TABLE_BITS).map(|tables| &tables.base)
 }

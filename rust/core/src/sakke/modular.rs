@@ -7,6 +7,7 @@ use core::marker::PhantomData;
 use subtle::Choice;
 use zeroize::Zeroize;
 
+use super::inverse;
 use super::params;
 use super::uint::{self, Limbs};
 
@@ -20,11 +21,8 @@ pub(crate) trait Modulus: Copy + 'static {
     const R: Limbs = power_of_two(&Self::M, 1024);
     /// 2^2048 mod M, for conversion into Montgomery form.
     const R2: Limbs = power_of_two(&Self::M, 2048);
-    /// M - 2, the exponent of inversion.
-    const M_MINUS_2: Limbs = uint::sub(&Self::M, &TWO).0;
 }
 
-const TWO: Limbs = [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const ONE: Limbs = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// -1/m modulo 2^64 by Newton's iteration.
@@ -39,7 +37,7 @@ const fn negated_inverse(m: u64) -> u64 {
 }
 
 /// 2^n mod m by doubling.
-const fn power_of_two(m: &Limbs, n: u32) -> Limbs {
+pub(crate) const fn power_of_two(m: &Limbs, n: u32) -> Limbs {
     let mut out = ONE;
     let mut i = 0;
     while i < n {
@@ -159,21 +157,18 @@ impl<T: Modulus> Residue<T> {
 
     /// 1 / self, or zero for zero.
     pub(crate) fn invert(&self) -> Self {
-        // Fermat: the exponent is public, so windows may branch on it.
-        let mut powers = [Self::ONE; 16];
-        for i in 1..16 {
-            powers[i] = powers[i - 1].mul(self);
-        }
-        let mut out = Self::ONE;
-        for i in (0..256).rev() {
-            for _ in 0..4 {
-                out = out.square();
-            }
-            let digit = uint::bits(&T::M_MINUS_2, 4 * i, 4) as usize;
-            out = out.mul(&powers[digit]);
-        }
-        powers.zeroize();
-        out
+        // The value carries a factor R, so R^2 over it carries one as well.
+        Self(inverse::invert(&self.0, &T::M, &T::R2), PhantomData)
+    }
+
+    /// The limbs of self * 2^1024 modulo M, as they are stored.
+    pub(crate) const fn raw(&self) -> &Limbs {
+        &self.0
+    }
+
+    /// From limbs as [`Self::raw`] gives them, below M (not checked).
+    pub(crate) const fn from_raw(raw: Limbs) -> Self {
+        Self(raw, PhantomData)
     }
 
     /// Whether self = 0.
@@ -240,4 +235,33 @@ const fn multiply_add(x: u64, y: u64, t: u64, carry: u64) -> (u64, u64) {
         .wrapping_add(t as u128)
         .wrapping_add(carry as u128);
     (wide as u64, (wide >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples<T: Modulus>() -> Vec<Residue<T>> {
+        let mut out = vec![Residue::ONE, Residue::ONE.neg(), Residue::ONE.double()];
+        let mut value = Residue::from_limbs(&T::R);
+        for _ in 0..200 {
+            value = value.square().add(&Residue::ONE);
+            out.push(value);
+        }
+        out
+    }
+
+    fn check<T: Modulus>() {
+        for value in samples::<T>() {
+            assert!(bool::from(value.mul(&value.invert()).equal(&Residue::ONE)));
+            assert_eq!(uint::sub(value.invert().raw(), &T::M).1, 1);
+        }
+        assert!(bool::from(Residue::<T>::ZERO.invert().is_zero()));
+    }
+
+    #[test]
+    fn inversion() {
+        check::<FieldPrime>();
+        check::<GroupOrder>();
+    }
 }

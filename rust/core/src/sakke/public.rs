@@ -1,40 +1,23 @@
 //! A KMS's public key: encapsulation, and validation of the keys it hands out.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rayon::prelude::*;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
-use super::curve::{Affine, POINT_OCTETS, Projective};
+use super::curve::{Affine, POINT_OCTETS};
+use super::engine::{Engine, Instructions, Pairing, engine};
 use super::modular::{Fp, Fq};
-use super::pairing::Lines;
+use super::multiply::{Encapsulated, Scalars};
 use super::params;
-use super::table::{PointTable, PowerTable, WIDTHS};
 use super::uint::Limbs;
 use super::{SED_OCTETS, SSV_OCTETS, hash};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// Tables that are the same for every KMS, made once per process and width.
-pub(crate) struct CommonTables {
-    pub(crate) base: PointTable,
-    pub(crate) power: PowerTable,
-}
-
-impl CommonTables {
-    /// The tables of `width` bits, in [`WIDTHS`].
-    pub(crate) fn get(width: usize) -> Result<&'static Self> {
-        static MADE: [OnceLock<CommonTables>; 9] = [const { OnceLock::new() }; 9];
-        let slot = match MADE.get(width) {
-            Some(slot) if WIDTHS.contains(&width) => slot,
-            _ => return Err(Error::Invalid("table width")),
-        };
-        Ok(slot.get_or_init(|| Self {
-            base: PointTable::new(&Affine::base(), width),
-            power: PowerTable::new(width),
-        }))
-    }
-}
+/// Recipients whose encapsulations share inversions and table look-ups. More would share better and need more memory:
+/// about 80 kB each.
+const GROUP: usize = 32;
 
 /// A KMS's public key Z with its tables. Cheap to clone; clones share the tables.
 #[derive(Clone)]
@@ -42,25 +25,34 @@ pub struct PublicKey(Arc<Inner>);
 
 struct Inner {
     octets: [u8; POINT_OCTETS],
-    common: &'static CommonTables,
-    table: PointTable,
+    engine: Box<dyn Engine>,
 }
 
 impl PublicKey {
-    /// From Z (257 octets `04||x||y`) and the window width of the tables.
+    /// From Z (257 octets `04||x||y`) and the window width of the tables in bits, 5 to 8.
     ///
     /// # Errors
     /// [`Error::Size`], or [`Error::Invalid`] when Z is not a point of order q or the width is not offered.
     pub fn new(z: &[u8], table_bits: usize) -> Result<Self> {
-        let common = CommonTables::get(table_bits)?;
+        Self::with_instructions(z, table_bits, Instructions::Best)
+    }
+
+    /// [`Self::new`] with a choice of instructions, for measurements and tests.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_instructions(
+        z: &[u8],
+        table_bits: usize,
+        instructions: Instructions,
+    ) -> Result<Self> {
         let point = Affine::from_octets(z, "Z")?;
         if !point.has_order_q() {
             return Err(Error::Invalid("Z"));
         }
         Ok(Self(Arc::new(Inner {
             octets: point.to_octets(),
-            common,
-            table: PointTable::new(&point, table_bits),
+            engine: engine(instructions, &point, table_bits)?,
         })))
     }
 
@@ -70,49 +62,16 @@ impl PublicKey {
         &self.0.octets
     }
 
-    /// [scalar]([b]P + Z) = [scalar * b]P + [scalar]Z.
-    pub(crate) fn multiply(&self, scalar: &Limbs, b: &Fq) -> Projective {
-        let mut on_base = Fq::from_limbs(scalar).mul(b);
-        let sum = self
-            .0
-            .common
-            .base
-            .multiply(&on_base.to_limbs())
-            .add(&self.0.table.multiply(scalar));
-        on_base.zeroize();
-        sum
-    }
-
-    /// [b]P + Z, refused where it is infinity: that identity must not be used.
-    pub(crate) fn identity_point(&self, b: &Fq) -> Result<Affine> {
-        let mut one = [0; 16];
-        one[0] = 1;
-        self.multiply(&one, b)
-            .to_affine()
-            .ok_or(Error::Invalid("identity"))
-    }
-
     /// SED (273 octets) that gives `ssv` (16 octets) to the owner of `identity`.
     ///
     /// # Errors
     /// [`Error::Size`] of the SSV; [`Error::Invalid`] when [b]P + Z is infinity for this identity.
     pub fn encapsulate(&self, identity: &[u8], ssv: &Secret) -> Result<Vec<u8>> {
-        if ssv.expose().len() != SSV_OCTETS {
-            return Err(Error::Size("SSV", SSV_OCTETS, ssv.expose().len()));
-        }
-        let b = hash::identity_to_scalar(identity);
-        let mut r = hash::to_scalar(&[ssv.expose(), identity]);
-        let point = self.multiply(&r, &b).to_affine();
-        let mut w = self.0.common.power.power(&r).value().to_octets();
-        let mut mask = hash::to_mask(&w);
-        r.zeroize();
-        w.zeroize();
-        let point = point.ok_or(Error::Invalid("identity"))?;
-        let mut sed = Vec::with_capacity(SED_OCTETS);
-        sed.extend_from_slice(&point.to_octets());
-        sed.extend(ssv.expose().iter().zip(&mask).map(|(s, m)| s ^ m));
-        mask.zeroize();
-        Ok(sed)
+        check_ssv(ssv)?;
+        let mut scalars = scalars(identity, ssv);
+        let made = self.0.engine.encapsulate(&scalars);
+        scalars.zeroize();
+        sed(made, ssv)
     }
 
     /// The same for many recipients on `threads` cores (0: all), in order.
@@ -125,49 +84,110 @@ impl PublicKey {
         ssv: &Secret,
         threads: usize,
     ) -> Result<Vec<Vec<u8>>> {
-        let work = || {
-            identities
-                .par_iter()
-                .map(|identity| self.encapsulate(identity.as_ref(), ssv))
-                .collect()
+        check_ssv(ssv)?;
+        let group = |identities: &[I]| -> Result<Vec<Vec<u8>>> {
+            // A few recipients leave most lanes of a group empty.
+            if identities.len() < 4 {
+                return identities
+                    .iter()
+                    .map(|identity| self.encapsulate(identity.as_ref(), ssv))
+                    .collect();
+            }
+            let scalars: Zeroizing<Vec<Scalars>> = Zeroizing::new(
+                identities
+                    .iter()
+                    .map(|identity| scalars(identity.as_ref(), ssv))
+                    .collect(),
+            );
+            let made = self.0.engine.encapsulate_group(&scalars);
+            made.into_iter().map(|made| sed(made, ssv)).collect()
         };
-        match threads {
-            0 => work(),
-            1 => identities
-                .iter()
-                .map(|identity| self.encapsulate(identity.as_ref(), ssv))
-                .collect(),
-            _ => rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .map_err(|_| Error::Invalid("number of threads"))?
-                .install(work),
+        let work = || -> Result<Vec<Vec<u8>>> {
+            let share = identities.len().div_ceil(rayon::current_num_threads());
+            let size = share.next_multiple_of(8).clamp(8, GROUP);
+            let groups: Result<Vec<_>> = identities.par_chunks(size).map(group).collect();
+            Ok(groups?.into_iter().flatten().collect())
+        };
+        if threads == 0 {
+            return work();
         }
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|_| Error::Invalid("number of threads"))?
+            .install(work)
+    }
+
+    /// Whether R is [r]([b]P + Z). R is public, r is not.
+    pub(crate) fn made_with(&self, r: &Limbs, b: &Fq, point: &Affine) -> bool {
+        let mut scalars = Scalars {
+            on_base: Fq::from_limbs(r).mul(b).to_limbs(),
+            on_key: *r,
+        };
+        let made = self.0.engine.multiply(&scalars);
+        scalars.zeroize();
+        bool::from(made.equals(point))
     }
 
     /// Checks that `rsk` (257 octets) belongs to `identity`: pairing([b]P + Z, RSK) = g.
     ///
     /// # Errors
-    /// [`Error::Size`], [`Error::Invalid`] when it is no point of order q, [`Error::Check`] when it belongs to another.
+    /// [`Error::Size`]; [`Error::Invalid`] when the RSK is no point of order q, or [b]P + Z is infinity;
+    /// [`Error::Check`] when the RSK belongs to another identity or KMS.
     pub fn validate_rsk(&self, identity: &[u8], rsk: &Secret) -> Result<()> {
-        self.checked_lines(identity, rsk).map(drop)
+        self.fix_rsk(identity, rsk).map(drop)
     }
 
-    /// The lines of a validated RSK.
-    pub(crate) fn checked_lines(&self, identity: &[u8], rsk: &Secret) -> Result<Lines> {
-        let b = hash::identity_to_scalar(identity);
+    /// The pairing with a validated RSK.
+    pub(crate) fn fix_rsk(&self, identity: &[u8], rsk: &Secret) -> Result<Box<dyn Pairing>> {
         let mut key = Affine::from_octets(rsk.expose(), "RSK")?;
-        // The pairing does not see a part of order 4 that was added to a right key.
-        if !key.has_order_q() {
-            return Err(Error::Invalid("RSK"));
-        }
-        let lines = Lines::new(&key);
+        // The order is checked on the way: the pairing would not see a part of order 2 or 4 added to a right key.
+        let fixed = self.0.engine.fix_argument(&key);
         key.zeroize();
-        let value = lines.pairing(&self.identity_point(&b)?).value();
+        let fixed = fixed.ok_or(Error::Invalid("RSK"))?;
+        let mut one = [0; 16];
+        one[0] = 1;
+        let point = self.0.engine.multiply(&Scalars {
+            on_base: hash::identity_to_scalar(identity).to_limbs(),
+            on_key: one,
+        });
+        let point = point.to_affine().ok_or(Error::Invalid("identity"))?;
+        let value = fixed.pairing(&point).value();
         if bool::from(value.equal(&Fp::from_limbs(&params::G))) {
-            Ok(lines)
+            Ok(fixed)
         } else {
             Err(Error::Check("RSK"))
         }
     }
+}
+
+fn check_ssv(ssv: &Secret) -> Result<()> {
+    match ssv.expose().len() {
+        SSV_OCTETS => Ok(()),
+        given => Err(Error::Size("SSV", SSV_OCTETS, given)),
+    }
+}
+
+/// r = HashToIntegerRange(SSV || b, q), and r * b.
+fn scalars(identity: &[u8], ssv: &Secret) -> Scalars {
+    let on_key = hash::to_scalar(&[ssv.expose(), identity]);
+    let b = hash::identity_to_scalar(identity);
+    Scalars {
+        on_base: Fq::from_limbs(&on_key).mul(&b).to_limbs(),
+        on_key,
+    }
+}
+
+/// R || H.
+fn sed(made: Encapsulated, ssv: &Secret) -> Result<Vec<u8>> {
+    let [x, y, mut w] = made.ok_or(Error::Invalid("identity"))?;
+    let mut octets = w.to_octets();
+    let mut mask = hash::to_mask(&octets);
+    let mut sed = Vec::with_capacity(SED_OCTETS);
+    sed.extend_from_slice(&Affine { x, y }.to_octets());
+    sed.extend(ssv.expose().iter().zip(&mask).map(|(s, m)| s ^ m));
+    w.zeroize();
+    octets.zeroize();
+    mask.zeroize();
+    Ok(sed)
 }

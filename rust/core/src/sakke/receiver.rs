@@ -3,8 +3,8 @@
 use zeroize::Zeroize;
 
 use super::curve::{Affine, POINT_OCTETS};
+use super::engine::Pairing;
 use super::modular::Fq;
-use super::pairing::Lines;
 use super::public::PublicKey;
 use super::{SED_OCTETS, hash};
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ pub struct Receiver {
     public: PublicKey,
     identity: Vec<u8>,
     b: Fq,
-    lines: Lines,
+    rsk: Box<dyn Pairing>,
 }
 
 impl Receiver {
@@ -28,7 +28,7 @@ impl Receiver {
             public: public.clone(),
             identity: identity.to_vec(),
             b: hash::identity_to_scalar(identity),
-            lines: public.checked_lines(identity, rsk)?,
+            rsk: public.fix_rsk(identity, rsk)?,
         })
     }
 
@@ -46,12 +46,12 @@ impl Receiver {
         if bool::from(r.y.is_zero()) {
             return Err(Error::Invalid("R"));
         }
-        let mut pairing = self.lines.pairing(&r);
+        let mut pairing = self.rsk.pairing(&r);
         let mut w = pairing.value().to_octets();
         pairing.zeroize();
-        let leading = w.iter().take_while(|octet| **octet == 0).count();
         let mut opened = self.open(&w, h, &r);
-        if opened.is_err() && trimmed_g && leading > 0 {
+        if opened.is_err() && trimmed_g && w[0] == 0 {
+            let leading = w.iter().take_while(|octet| **octet == 0).count();
             opened = self.open(&w[leading..], h, &r);
         }
         w.zeroize();
@@ -63,9 +63,9 @@ impl Receiver {
         let ssv = Secret::new(h.iter().zip(&mask).map(|(h, m)| h ^ m).collect());
         mask.zeroize();
         let mut scalar = hash::to_scalar(&[ssv.expose(), &self.identity]);
-        let matches = self.public.multiply(&scalar, &self.b).equals(r);
+        let matches = self.public.made_with(&scalar, &self.b, r);
         scalar.zeroize();
-        if bool::from(matches) {
+        if matches {
             Ok(ssv)
         } else {
             Err(Error::Check("R"))

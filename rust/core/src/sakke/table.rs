@@ -1,178 +1,220 @@
-//! Fixed-base tables: every odd multiple of every window of a base, so that a multiplication is a sum of table entries.
-//!
-//! A look-up reads every entry of its window and keeps one by masks.
+//! Fixed-base tables: the odd multiples of every window of a base, so that a multiplication is a sum of entries.
 
-use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
-
-use super::curve::{Affine, Digit, ORDER_BITS, Projective, recode, to_affine_all};
-use super::modular::{Fp, invert_all};
+use super::curve::{Affine, Projective, to_affine_all};
+use super::kernel::{Kernel, LANES};
+use super::modular::Fp;
 use super::params;
-use super::uint::Limbs;
+use super::ratio::Ratio;
+use super::recode::{EightDigits, entries, windows};
+use super::sum::{Points, add_neighbours, invert_all};
 
-/// Odd multiples 1, 3, ..., 2^width - 1 of [2^(width * i)]B for each window i.
-pub(crate) struct PointTable {
+/// For each window i the points B, 3B, ..., (2^width - 1)B with B = [2^(width * i)] of the base.
+pub(crate) struct PointTable<K: Kernel> {
     width: usize,
-    entries: Vec<Affine>,
+    x: Vec<K::Cell>,
+    y: Vec<K::Cell>,
 }
 
-/// Windows of `width` bits that hold any odd scalar below 2q.
-pub(crate) fn windows(width: usize) -> usize {
-    (ORDER_BITS + 1).div_ceil(width)
+/// Rows of a table: every window, and more until they fill lanes.
+fn rows(width: usize) -> usize {
+    windows(width).next_multiple_of(LANES)
 }
 
-impl PointTable {
+/// Row i of a table's cells.
+fn row<C>(cells: &[C], width: usize, i: usize) -> &[C] {
+    let size = cells.len() / rows(width);
+    &cells[i * size..(i + 1) * size]
+}
+
+/// Writes entry `at` of the eight rows from `first` on.
+fn write<K: Kernel>(
+    k: K,
+    cells: &mut [K::Cell],
+    width: usize,
+    first: usize,
+    at: usize,
+    values: &K::Lanes,
+) {
+    let size = cells.len() / rows(width);
+    for (lane, row) in cells[first * size..]
+        .chunks_exact_mut(size)
+        .take(LANES)
+        .enumerate()
+    {
+        k.write(row, at, values, lane);
+    }
+}
+
+impl<K: Kernel> PointTable<K> {
     /// The table of a point of order q.
-    pub(crate) fn new(base: &Affine, width: usize) -> Self {
-        let mut points = Vec::new();
+    pub(crate) fn new(k: K, base: &Affine, width: usize) -> Self {
+        let mut firsts = Vec::with_capacity(rows(width));
         let mut first = Projective::from(*base);
-        for _ in 0..windows(width) {
-            let twice = first.add(&first);
-            let mut point = first;
-            for _ in 0..1 << (width - 1) {
-                points.push(point);
-                point = point.add(&twice);
-            }
+        for _ in 0..rows(width) {
+            firsts.push(first);
             for _ in 0..width {
                 first = first.add(&first);
             }
         }
-        Self {
-            width,
-            entries: to_affine_all(&points),
+        let twice: Vec<Projective> = firsts.iter().map(|first| first.add(first)).collect();
+        let twice = in_lanes(k, &to_affine_all(&twice));
+        let mut points: Vec<Vec<Points<K>>> = in_lanes(k, &to_affine_all(&firsts))
+            .into_iter()
+            .map(|points| vec![points])
+            .collect();
+        let mut x = K::table(rows(width), entries(width));
+        let mut y = K::table(rows(width), entries(width));
+        for at in 0..entries(width) {
+            for (group, points) in points.iter().enumerate() {
+                write(k, &mut x, width, group * LANES, at, &points[0].x);
+                write(k, &mut y, width, group * LANES, at, &points[0].y);
+            }
+            // Odd multiples below 2^8 of a point of order q never meet plus or minus its double.
+            for (pair, twice) in points.iter_mut().zip(&twice) {
+                pair.push(*twice);
+            }
+            add_neighbours(k, &mut points, 1);
+            for pair in &mut points {
+                pair.truncate(1);
+            }
+        }
+        Self { width, x, y }
+    }
+
+    /// Window width in bits.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
+    }
+
+    fn row(&self, i: usize) -> (&[K::Cell], &[K::Cell]) {
+        (row(&self.x, self.width, i), row(&self.y, self.width, i))
+    }
+
+    /// The entries of window i for several times eight digits, each with the place for the points.
+    pub(crate) fn look_up_one<'a>(
+        &self,
+        k: K,
+        i: usize,
+        digits: impl Iterator<Item = &'a EightDigits> + Clone,
+        out: &mut [&mut Points<K>],
+    ) {
+        let (x, y) = self.row(i);
+        let index = digits.clone().map(|digits| &digits.index);
+        let to = out.iter_mut().map(|points| &mut points.x);
+        k.look_up_one(x, index.clone().zip(to));
+        let to = out.iter_mut().map(|points| &mut points.y);
+        k.look_up_one(y, index.zip(to));
+        for (points, digits) in out.iter_mut().zip(digits) {
+            k.negate_where(&mut points.y, &digits.negative);
         }
     }
 
-    /// [scalar]B for a scalar below q.
-    pub(crate) fn multiply(&self, scalar: &Limbs) -> Projective {
-        let mut digits = recode(scalar, self.width, windows(self.width));
-        let mut sum = Projective::INFINITY;
-        let windows = self.entries.chunks_exact(1 << (self.width - 1));
-        for (digit, window) in digits.iter().zip(windows) {
-            sum = sum.add(&select(digit, window).into());
-        }
-        digits.zeroize();
-        sum
+    /// The entries of eight windows, of one table or of several, for a digit of each.
+    pub(crate) fn look_up(
+        k: K,
+        windows: &[(&Self, usize); LANES],
+        digits: &EightDigits,
+    ) -> Points<K> {
+        let rows = windows.map(|(table, i)| table.row(i));
+        let x = k.look_up(&rows.map(|(x, _)| x), &digits.index);
+        let mut y = k.look_up(&rows.map(|(_, y)| y), &digits.index);
+        k.negate_where(&mut y, &digits.negative);
+        Points { x, y }
     }
 }
 
-fn select(digit: &Digit, window: &[Affine]) -> Affine {
-    let mut out = window[0];
-    for (i, entry) in (0u64..).zip(window) {
-        let here = i.ct_eq(&digit.index);
-        out.x.assign(&entry.x, here);
-        out.y.assign(&entry.y, here);
-    }
-    let negated = out.y.neg();
-    out.y.assign(&negated, digit.negative.ct_eq(&1));
-    out
+fn in_lanes<K: Kernel>(k: K, points: &[Affine]) -> Vec<Points<K>> {
+    points
+        .chunks_exact(LANES)
+        .map(|eight| Points {
+            x: k.pack(&core::array::from_fn(|i| eight[i].x)),
+            y: k.pack(&core::array::from_fn(|i| eight[i].y)),
+        })
+        .collect()
 }
 
-/// The same for g in PF_p: t of (1 + t*i) for odd powers of g^(2^(width * i)).
-pub(crate) struct PowerTable {
+/// The same for g in PF_p: t of 1 + t*i.
+pub(crate) struct PowerTable<K: Kernel> {
     width: usize,
-    entries: Vec<Fp>,
+    t: Vec<K::Cell>,
 }
 
-impl PowerTable {
+impl<K: Kernel> PowerTable<K> {
     /// The table of g.
-    pub(crate) fn new(width: usize) -> Self {
-        let mut powers = Vec::new();
+    pub(crate) fn new(k: K, width: usize) -> Self {
         let mut first = Ratio {
             a: Fp::ONE,
             b: Fp::from_limbs(&params::G),
         };
-        for _ in 0..windows(width) {
-            let twice = first.mul(&first);
-            let mut power = first;
-            for _ in 0..1 << (width - 1) {
-                powers.push(power);
-                power = power.mul(&twice);
-            }
+        let mut firsts = Vec::with_capacity(rows(width));
+        for _ in 0..rows(width) {
+            firsts.push(first);
             for _ in 0..width {
-                first = first.mul(&first);
+                first = first.square();
             }
         }
-        let mut inverses: Vec<Fp> = powers.iter().map(|power| power.a).collect();
-        invert_all(&mut inverses);
-        let entries = powers
-            .iter()
-            .zip(&inverses)
-            .map(|(power, inverse)| power.b.mul(inverse))
-            .collect();
-        Self { width, entries }
-    }
-
-    /// g^scalar.
-    pub(crate) fn power(&self, scalar: &Limbs) -> Ratio {
-        let mut digits = recode(scalar, self.width, windows(self.width));
-        let mut product = Ratio::ONE;
-        let windows = self.entries.chunks_exact(1 << (self.width - 1));
-        for (digit, window) in digits.iter().zip(windows) {
-            let mut t = window[0];
-            for (i, entry) in (0u64..).zip(window) {
-                t.assign(entry, i.ct_eq(&digit.index));
+        let twice: Vec<Ratio> = firsts.iter().map(Ratio::square).collect();
+        let twice = units(k, &twice);
+        let mut powers = units(k, &firsts);
+        let mut t = K::table(rows(width), entries(width));
+        for at in 0..entries(width) {
+            for (group, power) in powers.iter().enumerate() {
+                write(k, &mut t, width, group * LANES, at, power);
             }
-            // The inverse of 1 + t*i is its conjugate, up to a factor that PF_p does not see.
-            let conjugate = t.neg();
-            t.assign(&conjugate, digit.negative.ct_eq(&1));
-            product = product.mul_unit(&t);
+            // (1 + t*i)(1 + u*i) is (1 - t*u) + (t + u)*i; no power of g has a real part of zero.
+            let one = k.all(&Fp::ONE);
+            let mut inverses: Vec<K::Lanes> = powers
+                .iter()
+                .zip(&twice)
+                .map(|(power, twice)| k.sub(&one, &k.mul(power, twice)))
+                .collect();
+            invert_all(k, &mut inverses);
+            powers = powers
+                .iter()
+                .zip(&twice)
+                .zip(&inverses)
+                .map(|((power, twice), inverse)| k.mul(&k.add(power, twice), inverse))
+                .collect();
         }
-        digits.zeroize();
-        product
+        Self { width, t }
+    }
+
+    /// Window width in bits.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// t of the entries of window i for several times eight digits.
+    pub(crate) fn look_up_one<'a, 'b>(
+        &self,
+        k: K,
+        i: usize,
+        wanted: impl Iterator<Item = (&'a EightDigits, &'b mut K::Lanes)>,
+    ) {
+        let row = row(&self.t, self.width, i);
+        k.look_up_one(row, wanted.map(|(digits, t)| (&digits.index, t)));
+    }
+
+    /// t of the entries of the eight windows from `first` on, for a digit of each.
+    pub(crate) fn look_up(&self, k: K, first: usize, digits: &EightDigits) -> K::Lanes {
+        let rows = core::array::from_fn(|lane| row(&self.t, self.width, first + lane));
+        k.look_up(&rows, &digits.index)
     }
 }
 
-/// An element a + b*i of F_p^2 (i^2 = -1) that stands for b/a: in PF_p common factors of a and b do not count.
-#[derive(Clone, Copy)]
-pub(crate) struct Ratio {
-    pub(crate) a: Fp,
-    pub(crate) b: Fp,
-}
-
-impl Zeroize for Ratio {
-    fn zeroize(&mut self) {
-        self.a.zeroize();
-        self.b.zeroize();
-    }
-}
-
-impl Ratio {
-    /// One.
-    pub(crate) const ONE: Self = Self {
-        a: Fp::ONE,
-        b: Fp::ZERO,
+/// b/a of elements that fill lanes.
+fn units<K: Kernel>(k: K, ratios: &[Ratio]) -> Vec<K::Lanes> {
+    let lanes = |f: fn(&Ratio) -> Fp| -> Vec<K::Lanes> {
+        ratios
+            .chunks_exact(LANES)
+            .map(|eight| k.pack(&core::array::from_fn(|i| f(&eight[i]))))
+            .collect()
     };
-
-    /// self * other.
-    pub(crate) fn mul(&self, other: &Self) -> Self {
-        Self {
-            a: self.a.mul(&other.a).sub(&self.b.mul(&other.b)),
-            b: self.a.mul(&other.b).add(&self.b.mul(&other.a)),
-        }
-    }
-
-    /// self * self.
-    pub(crate) fn square(&self) -> Self {
-        Self {
-            a: self.a.add(&self.b).mul(&self.a.sub(&self.b)),
-            b: self.a.double().mul(&self.b),
-        }
-    }
-
-    /// self * (1 + t*i).
-    pub(crate) fn mul_unit(&self, t: &Fp) -> Self {
-        Self {
-            a: self.a.sub(&self.b.mul(t)),
-            b: self.a.mul(t).add(&self.b),
-        }
-    }
-
-    /// b/a; zero where a is zero, which no element of order q has.
-    pub(crate) fn value(&self) -> Fp {
-        self.b.mul(&self.a.invert())
-    }
+    let mut inverses = lanes(|ratio| ratio.a);
+    invert_all(k, &mut inverses);
+    inverses
+        .iter()
+        .zip(lanes(|ratio| ratio.b))
+        .map(|(inverse, b)| k.mul(inverse, &b))
+        .collect()
 }
-
-/// Table widths that are offered: 2 to 8 bits.
-pub(crate) const WIDTHS: core::ops::RangeInclusive<usize> = 2..=8;
