@@ -52,6 +52,18 @@ def test_requests_take_the_recorded_way_in_both_directions(routes: tuple[str, ..
     assert first_hop(there) == (f"sip:{routes[0]};lr" if routes else None)
 
 
+def test_a_dialog_that_a_notify_made_learns_its_route_from_the_answer() -> None:
+    request = invite()
+    dialog = Dialog.of_request(invite(), "b", "<sip:bob@b.example>")
+    routes = [("Record-Route", "<sip:p2;lr>, <sip:p1;lr>")]
+    dialog.learn_routes(make_response(request, 200, to_tag="another", headers=routes))
+    assert dialog.routes == ()
+    dialog.learn_routes(make_response(request, 200, to_tag=dialog.id.remote_tag, headers=routes))
+    assert dialog.routes == ("<sip:p1;lr>", "<sip:p2;lr>")
+    dialog.learn_routes(make_response(request, 200, to_tag=dialog.id.remote_tag))
+    assert dialog.routes == ("<sip:p1;lr>", "<sip:p2;lr>")
+
+
 def test_a_strict_router_stands_in_the_request_uri() -> None:
     caller, _ = both("p1.example", "p2.example", strict=True)
     there = caller.request("BYE")

@@ -190,6 +190,11 @@ class Dialog:
         """Number our requests from here on, for a dialog that a NOTIFY made out of our SUBSCRIBE."""
         self._local_cseq = max(self._local_cseq, cseq)
 
+    def learn_routes(self, response: Response) -> None:
+        """Take the route set from the answer when a NOTIFY came first and proxies recorded nothing in it."""
+        if not self.routes and response.to.tag == self.id.remote_tag:
+            self.routes = tuple(reversed(response.headers.listed("Record-Route")))
+
     def _refresh(self, method: str, message: Message) -> None:
         if method in _REFRESHING and "Contact" in message.headers:
             self.target = _target(message)

@@ -106,12 +106,13 @@ class Subscription:
             return
         self._cancel_timer("refresh")
         self._expires = 0
+        answered = False
         with contextlib.suppress(PeerError):
-            await self._ask_again()
-        if not self._over:
+            answered = (await self._ask_again()).ok
+        if answered and not self._over:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.ended.wait(), self._core.settings.timings.lifetime)
-            self._go(SubscriptionInput.GONE, "no last NOTIFY came")
+        self._go(SubscriptionInput.GONE, "no last NOTIFY came")
 
     # serving.Usage
 
@@ -170,7 +171,10 @@ class Subscription:
     # Refresh and end.
 
     def _accepted(self, response: Response) -> None:
-        if self._dialog is None and response.to.tag is not None and "Contact" in response.headers:
+        if self._dialog is not None:
+            if response.cseq == self._request.cseq:
+                self._dialog.learn_routes(response)
+        elif response.to.tag is not None and "Contact" in response.headers:
             self._establish(Dialog.of_response(self._request, response), cseq=self._request.cseq.number)
         granted = seconds(response.headers.get("Expires"))
         if self._expires and not self._over:
