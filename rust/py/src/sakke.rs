@@ -91,6 +91,13 @@ impl SakkeMasterSecret {
             .map(PySecret)
             .map_err(to_py)
     }
+
+    #[pyo3(signature = (identities, /))]
+    fn extract_many(&self, py: Python<'_>, identities: Vec<Vec<u8>>) -> PyResult<Vec<PySecret>> {
+        py.detach(|| self.0.extract_many(&identities))
+            .map(|keys| keys.into_iter().map(PySecret).collect())
+            .map_err(to_py)
+    }
 }
 
 /// An identity's validated RSK, ready to decapsulate.

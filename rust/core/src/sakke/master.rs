@@ -2,9 +2,9 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::curve::{Affine, POINT_OCTETS};
+use super::curve::{POINT_OCTETS, to_affine_all};
 use super::engine::multiply_base;
-use super::modular::Fq;
+use super::modular::{Fq, invert_all};
 use super::uint::{self, Limbs};
 use super::{DEFAULT_TABLE_BITS, hash, params};
 use crate::error::{Error, Result};
@@ -77,14 +77,36 @@ impl MasterSecret {
     /// # Errors
     /// [`Error::Invalid`] when b + z = 0 modulo q: this identity cannot have a key under this master secret.
     pub fn extract(&self, identity: &[u8]) -> Result<Secret> {
-        let mut sum = hash::identity_to_scalar(identity).add(&self.z);
-        let mut inverse = sum.invert().to_limbs();
-        sum.zeroize();
-        let point = multiply_base(&inverse, DEFAULT_TABLE_BITS)?.to_affine();
-        inverse.zeroize();
-        let mut point: Affine = point.ok_or(Error::Invalid("identity"))?;
-        let octets = Zeroizing::new(point.to_octets());
-        point.zeroize();
-        Ok(Secret::new(octets.to_vec()))
+        let mut keys = self.extract_many(&[identity])?;
+        keys.pop().ok_or(Error::Invalid("identity"))
+    }
+
+    /// RSKs of many identities, in order. They share the two inversions that a key takes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when one of them cannot have a key.
+    pub fn extract_many<I: AsRef<[u8]>>(&self, identities: &[I]) -> Result<Vec<Secret>> {
+        let mut scalars: Vec<Fq> = identities
+            .iter()
+            .map(|identity| hash::identity_to_scalar(identity.as_ref()).add(&self.z))
+            .collect();
+        if scalars.iter().any(|scalar| bool::from(scalar.is_zero())) {
+            return Err(Error::Invalid("identity"));
+        }
+        invert_all(&mut scalars);
+        let mut points = Zeroizing::new(Vec::with_capacity(scalars.len()));
+        for scalar in &scalars {
+            let mut limbs = scalar.to_limbs();
+            points.push(multiply_base(&limbs, DEFAULT_TABLE_BITS)?);
+            limbs.zeroize();
+        }
+        scalars.zeroize();
+        let mut keys = to_affine_all(&points);
+        let secrets = keys
+            .iter()
+            .map(|key| Secret::new(Zeroizing::new(key.to_octets()).to_vec()))
+            .collect();
+        keys.zeroize();
+        Ok(secrets)
     }
 }

@@ -48,6 +48,18 @@ fn streamwide_vector() {
 }
 
 #[test]
+fn keys_of_many_identities_are_those_of_each() {
+    let master = MasterSecret::new(&secret(RFC_MASTER)).unwrap();
+    let identities = [unhex(RFC_IDENTITY), vec![7; 32], vec![0xff; 32]];
+    let keys = master.extract_many(&identities).unwrap();
+    assert_eq!(keys[0], secret(RFC_RSK));
+    for (identity, key) in identities.iter().zip(&keys) {
+        assert_eq!(&master.extract(identity).unwrap(), key);
+    }
+    assert!(master.extract_many::<&[u8]>(&[]).unwrap().is_empty());
+}
+
+#[test]
 fn magnitudes_hold() {
     for width in 5..=8 {
         crate::sakke::engine::check_magnitudes(width).unwrap();
