@@ -1,0 +1,96 @@
+"""What an MCX server tells besides what happens to keys: frozen, named for what happened. No token, no key octets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcsec.ids import KeyId
+from mcsec.keys.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuthorised(Event):
+    """A client may use the service: IMPU, MC service ID, client ID and CSK are bound."""
+
+    user: str
+    impu: str
+    client_id: str
+    csk: KeyId | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLeft(Event):
+    """A client logged off, or its registration expired; what bound it is gone."""
+
+    user: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AffiliationChanged(Event):
+    """A user's set of groups is another one."""
+
+    user: str
+    joined: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningReported(Event):
+    """A client says whether it receives bearers; ``group`` is empty for the general purpose subchannel."""
+
+    user: str
+    listening: bool
+    tmgis: tuple[str, ...]
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionReported(Event):
+    """A client says which bearers the network suspends."""
+
+    user: str
+    suspended: bool
+    tmgis: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused(Event):
+    """A request changed nothing. ``sender`` is what it claimed, or what was proven."""
+
+    method: str
+    sender: str
+    peer: str
+    status: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRetried(Event):
+    """No answer that counts came; the key is sent again at ``due``."""
+
+    user: str
+    key_id: KeyId
+    attempts: int
+    reason: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryGivenUp(Event):
+    """A key is not sent to ``user`` any more, until its client registers anew."""
+
+    user: str
+    key_id: KeyId
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRefused(Event):
+    """The store did not take a transaction; it is tried again, and requests are answered 503 meanwhile."""
+
+    code: str
+    reason: str
+    hint: str

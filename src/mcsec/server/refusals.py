@@ -1,0 +1,59 @@
+"""Which answer a refused request gets: one table (TS 24.379 4.4, 7.3, 9.2; ``docs/readings/signalling.md``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcsec.errors import DecodeError, LocalError, McsecError
+from mcsec.store.database import StoreError
+from mcsec.wire.mc_sip import McpttWarning
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, and the warning that goes with it."""
+
+    status: int
+    warning: McpttWarning | None = None
+
+
+_W = McpttWarning
+#: The longest prefix of an error's code decides.
+TABLE: dict[str, Answer] = {
+    "token.": Answer(403, _W.SERVICE_AUTHORISATION_FAILED),
+    "server.not-authorised": Answer(403, _W.SERVICE_AUTHORISATION_FAILED),
+    "server.impu-taken": Answer(403, _W.SERVICE_AUTHORISATION_FAILED),
+    "server.unknown-user": Answer(404, _W.USER_UNKNOWN),
+    "server.sender": Answer(403, _W.FUNCTION_NOT_ALLOWED),
+    "server.not-in-group": Answer(403, _W.NOT_IN_GROUP),
+    "server.not-affiliated": Answer(403, _W.NOT_AFFILIATED),
+    "server.not-entitled": Answer(403, _W.NOT_AFFILIATED),
+    "server.too-many-affiliations": Answer(486, _W.TOO_MANY_AFFILIATIONS),
+    "server.unknown-bearer": Answer(404),
+    "server.unknown-session": Answer(404),
+    "server.event": Answer(489),
+    "server.method": Answer(405),
+    "server.body": Answer(415),
+    "mikey.": Answer(488, _W.MIKEY_FAILED),
+    "mikey-body.": Answer(400),
+    "keys.": Answer(488, _W.MIKEY_FAILED),
+    "mc-body.unprotected": Answer(403, _W.INTEGRITY_FAILED),
+    "signed-bodies.unsigned": Answer(403, _W.INTEGRITY_FAILED),
+    "signed-bodies.signature": Answer(403, _W.INTEGRITY_FAILED),
+    "signed-bodies.digest": Answer(403, _W.INTEGRITY_FAILED),
+    "server.unknown-csk": Answer(403, _W.NOT_DECRYPTED),
+    "xmlsec.": Answer(403, _W.NOT_DECRYPTED),
+    "xenc.": Answer(403, _W.NOT_DECRYPTED),
+}
+
+
+def answer_to(error: McsecError) -> Answer:
+    """What a request is answered that failed with ``error``."""
+    if isinstance(error, StoreError):
+        return Answer(503)
+    if isinstance(error, LocalError):
+        return Answer(500)
+    prefixes = [prefix for prefix in TABLE if error.code.startswith(prefix)]
+    if prefixes:
+        return TABLE[max(prefixes, key=len)]
+    return Answer(400 if isinstance(error, DecodeError) else 403)
