@@ -15,6 +15,20 @@ from mcsec.errors import DecodeError, InvalidValue
 _KEY_ID_RANDOM_BITS = 28
 
 
+def host_of(uri: str) -> str:
+    """The host of an MC service ID or server URI, lower case; empty where it has none (``tel:``) or two."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or "." in scheme or "@" in scheme:
+        rest = uri
+    elif scheme.lower() == "tel":
+        return ""
+    rest = rest.removeprefix("//").partition("/")[0]
+    if rest.count("@") > 1:
+        return ""
+    host = rest.rpartition("@")[2]
+    return host.partition(";")[0].partition("?")[0].partition(":")[0].lower()
+
+
 class PurposeTag(IntEnum):
     """What a key is for: the top four bits of its 32-bit key ID (TS 33.180 annex G)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mcsec.ids import host_of
 from mcsec.kms.refusals import KmsRefusal
 from mcsec.net.tokens import Claims
 
@@ -27,20 +28,6 @@ class AccessRules:
     domains: tuple[str, ...]
     servers: Mapping[str, tuple[str, ...]]
     scopes: tuple[str, ...] = DEFAULT_SCOPES
-
-
-def host_of(uri: str) -> str:
-    """The host of an MC service ID or server URI, lower case; empty where it has none (``tel:``)."""
-    scheme, colon, rest = uri.partition(":")
-    if not colon or "." in scheme or "@" in scheme:
-        rest = uri
-    elif scheme.lower() == "tel":
-        return ""
-    rest = rest.removeprefix("//").partition("/")[0]
-    if rest.count("@") > 1:
-        return ""
-    host = rest.rpartition("@")[2]
-    return host.partition(";")[0].partition("?")[0].partition(":")[0].lower()
 
 
 def identities(claims: Claims, rules: AccessRules) -> tuple[str, ...]:
