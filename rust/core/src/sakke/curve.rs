@@ -137,21 +137,21 @@ impl Projective {
         }
     }
 
-    /// Whether this is infinity.
-    pub(crate) fn is_infinity(&self) -> Choice {
-        self.z.is_zero()
+    /// Whether this is infinity. Where the formulas are not complete they give (0 : 0 : 0), which is no point.
+    fn is_infinity(&self) -> Choice {
+        self.z.is_zero() & !self.y.is_zero()
     }
 
     /// Whether this is `point`; infinity is no affine point. Needs no inversion.
     pub(crate) fn equals(&self, point: &Affine) -> Choice {
         self.x.equal(&point.x.mul(&self.z))
             & self.y.equal(&point.y.mul(&self.z))
-            & !self.is_infinity()
+            & !self.z.is_zero()
     }
 
     /// The affine point, unless it is infinity.
     pub(crate) fn to_affine(self) -> Option<Affine> {
-        if bool::from(self.is_infinity()) {
+        if bool::from(self.z.is_zero()) {
             return None;
         }
         let inverse = self.z.invert();

@@ -81,7 +81,7 @@ impl<K: Kernel> Engine for Tables<K> {
     fn encapsulate(&self, scalars: &Scalars) -> Encapsulated {
         let mut point = self.multiply(scalars);
         let mut power = power(self.k, &self.shared.power, &scalars.on_key).first(self.k);
-        let infinite = bool::from(point.is_infinity());
+        let infinite = bool::from(point.z.is_zero());
         // One inversion for both denominators; the power's is never zero.
         let mut inverse = point.z.mul(&power.a).invert();
         let mut of_z = inverse.mul(&power.a);
