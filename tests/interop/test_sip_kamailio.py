@@ -79,7 +79,7 @@ async def registered(name: str, hop: Hop, settings: EndpointSettings | None = No
         await endpoint.listen("UDP", "127.0.0.1")
         peer = await endpoint.core.transport.reach(hop)
         aor = f"sip:{name}@mc.example"
-        contact = NameAddr.decode(endpoint.core.contact(aor, peer))
+        contact = NameAddr.decode(endpoint.core.ways.contact(aor, peer))
         task = asyncio.create_task(
             keep_registered(
                 endpoint,
@@ -206,7 +206,7 @@ async def test_an_edge_proxy_puts_itself_on_the_path(tmp_path: Path) -> None:
         async with kamailio(EDGE, tmp_path, registrar=port) as edge, Endpoint(take) as client:
             hop = Hop("TCP", "127.0.0.1", edge.port)
             peer = await client.core.transport.reach(hop)
-            contact = client.core.contact("sip:alice@mc.example", peer)
+            contact = client.core.ways.contact("sip:alice@mc.example", peer)
             request = make_request(
                 "REGISTER",
                 "sip:mc.example",

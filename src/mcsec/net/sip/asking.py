@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 from mcsec.errors import PeerError
-from mcsec.net.sip.core import Core, Target
+from mcsec.net.sip.core import Core
 from mcsec.net.sip.gates import Gate
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.ways import Target
 
 OnResponse = Callable[[Response], None]
 
@@ -27,7 +28,7 @@ class Passage:
 
         :raises InvalidValue: the request names no next hop.
         """
-        hop = target or core.next_hop(request)
+        hop = target or core.ways.next_hop(request)
         gate = core.gates.of((hop.transport, hop.host, hop.port))
         await gate.enter()
         return cls(core, gate)
@@ -51,10 +52,15 @@ class _Question:
     """A request until its final answer; a 2xx to an INVITE that comes again goes to ``again``."""
 
     def __init__(
-        self, passage: Passage | None, method: str, provisional: OnResponse | None, again: OnResponse | None
+        self,
+        core: Core,
+        passage: Passage | None,
+        method: str,
+        provisional: OnResponse | None,
+        again: OnResponse | None,
     ) -> None:
         self.answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._passage, self._method = passage, method
+        self._core, self._passage, self._method = core, passage, method
         self._provisional, self._again = provisional, again
 
     def heard(self, response: Response) -> None:
@@ -68,7 +74,7 @@ class _Question:
         elif response.final:
             self.answer.set_result(response)
         elif self._provisional is not None:
-            self._provisional(response)
+            self._core.guarded(self._method, self._provisional, response)
 
     def failed(self, error: PeerError) -> None:
         """No response will come."""
@@ -99,8 +105,10 @@ async def ask(
     """
     passage = await Passage.enter(core, request, target)
     try:
-        ready, peer = await core.prepare(request, target)
-        return await _wait(core, ready, peer, _Question(passage, request.method, on_provisional, on_again))
+        ready, peer = await core.ways.prepare(request, target)
+        return await _wait(
+            core, ready, peer, _Question(core, passage, request.method, on_provisional, on_again)
+        )
     finally:
         passage.leave(answered=False)
 
@@ -110,7 +118,7 @@ async def ask_as_is(core: Core, request: Request, peer: Peer) -> Response:
 
     :raises NoAnswer: :raises Unreachable: as for any request.
     """
-    return await _wait(core, request, peer, _Question(None, request.method, None, None))
+    return await _wait(core, request, peer, _Question(core, None, request.method, None, None))
 
 
 async def _wait(core: Core, request: Request, peer: Peer, question: _Question) -> Response:

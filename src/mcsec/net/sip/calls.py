@@ -119,7 +119,7 @@ class Call:
         """Send the ACK for a 2xx, the same octets each time."""
         number = invite.cseq.number
         if self._ack is None or self._ack[0] != number:
-            ack, peer = await self._core.prepare(self.dialog.ack(invite), self._way())
+            ack, peer = await self._core.ways.prepare(self.dialog.ack(invite), self._way())
             self._ack = number, encode(ack), peer
         self._core.send(*self._ack[1:])
 
@@ -183,11 +183,13 @@ class Call:
     def _reinvited(self, arrived: RequestArrived) -> None:
         try:
             timer, headers = accept(arrived.request, self._timer.interval)
-            response = self.on_reinvite(arrived.request)
-        except (PeerError, WrongState):
-            self._core.respond(arrived.key, make_response(arrived.request, 488))
+        except DecodeError:
+            self._core.respond(arrived.key, make_response(arrived.request, 400))
             return
-        if response.ok:
+        response = self._core.guarded("INVITE", self.on_reinvite, arrived.request)
+        if response is None or not response.final:
+            self._core.respond(arrived.key, make_response(arrived.request, 500))
+        elif response.ok:
             lines = [("Contact", self.dialog.contact), *headers]
             kept = response.headers.without("Contact", "Session-Expires", "Require")
             response = Response(

@@ -149,6 +149,12 @@ def make_response(
     )
 
 
+def refusal(request: Request, status: int, reason: str | None = None) -> Response:
+    """A plain refusal; 503 tells when to come back."""
+    headers = [("Retry-After", "5")] if status == 503 else []
+    return make_response(request, status, reason, headers=headers)
+
+
 def _copied(headers: Headers, status: int, to_tag: str | None) -> list[tuple[str, str]]:
     lines = [("Via", value) for value in headers.all("Via")]
     lines += [("From", value) for value in headers.all("From")]

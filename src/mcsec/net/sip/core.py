@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mcsec.errors import InvalidValue, PeerError, WrongState
 from mcsec.net.sip.clock import Clock
-from mcsec.net.sip.compose import answer_to_bad, make_response, new_branch, with_via
-from mcsec.net.sip.dialogs import first_hop
+from mcsec.net.sip.compose import answer_to_bad
 from mcsec.net.sip.effects import (
     AckArrived,
     ClientKey,
@@ -29,28 +29,22 @@ from mcsec.net.sip.events import (
     ConnectionOpened,
     Counters,
     DeliveryFailed,
+    HandlerFailed,
     MessageMalformed,
     RequestRejected,
     ResponseUnmatched,
     SipEvent,
 )
 from mcsec.net.sip.gates import Gates
-from mcsec.net.sip.grammar import Params
 from mcsec.net.sip.message import Request, Response, decode, encode
-from mcsec.net.sip.peer import Hop, Peer, host_in_uri
+from mcsec.net.sip.peer import Hop, Peer
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.transactions import TransactionLayer
 from mcsec.net.sip.transport import Callbacks, Transport
-from mcsec.net.sip.uri import Uri
-from mcsec.net.sip.values import Via
 from mcsec.net.sip.vetting import stamped, without_false_assertions
+from mcsec.net.sip.ways import Ways
 
-Target = Hop | Peer
-
-# About what our Via adds to a request.
-_VIA_SIZE = 100
-# How many hops that refused TCP are remembered, and for how many seconds.
-_REMEMBERED, _ASK_AGAIN = 4096, 60.0
+T = TypeVar("T")
 
 
 class Asker(Protocol):
@@ -99,12 +93,13 @@ class Core:
             Callbacks(self._received, self._malformed, self._opened, self._closed),
             settings.transport,
         )
+        self.ways = Ways(settings, self.transport, self.clock)
         self.intercept: Callable[[bytes], bool] | None = None
         self.closed_hooks: list[Callable[[Peer, str], None]] = []
         self.tell = tell
         self._askers: dict[ClientKey, tuple[Asker, Peer]] = {}
         self._by_flow: dict[int, set[ClientKey]] = {}
-        self._udp_only: dict[Hop, float] = {}
+        self._answering: set[asyncio.Task[None]] = set()
         if settings.client_tls is not None:
             self.transport.use_client_tls(settings.client_tls)
 
@@ -113,49 +108,21 @@ class Core:
         """How many requests of ours wait for their answer."""
         return len(self._askers)
 
+    def guarded(self, method: str, function: Callable[..., T], *arguments: object) -> T | None:
+        """Call what a user of this room gave us: whatever it raises is told, and goes no further."""
+        try:
+            return function(*arguments)
+        # It is not ours, and it runs while a connection is read: its failure must not cost others theirs.
+        except Exception as error:  # noqa: BLE001
+            self.handler_failed(method, error)
+            return None
+
+    def handler_failed(self, method: str, error: BaseException) -> None:
+        """Count and tell that a handler raised what it should not have."""
+        self.counters.handlers_failed += 1
+        self.tell(HandlerFailed(method, type(error).__name__))
+
     # Requests of ours.
-
-    def next_hop(self, request: Request) -> Hop:
-        """Where a request goes that has no explicit target (RFC 3261 8.1.2): Route, SIP core, request URI.
-
-        :raises InvalidValue: the URI names no hop.
-        """
-        route = first_hop(request)
-        if route is not None:
-            return Hop.of(Uri.decode(route))
-        return self.settings.outbound or Hop.of(request.parsed_uri())
-
-    async def prepare(self, request: Request, target: Target | None) -> tuple[Request, Peer]:
-        """The request with our Via, and the flow that it goes by.
-
-        :raises Unreachable: there is no flow to the next hop.
-        """
-        if isinstance(target, Peer):
-            return self._with_our_via(request, target), target
-        hop = self.next_hop(request) if target is None else target
-        if request.uri[:5].lower() == "sips:" and hop.transport != "TLS":
-            raise InvalidValue(
-                "a request to a sips URI goes by TLS", code="sip.sips", clause="RFC 3261 26.2.2"
-            )
-        size = len(encode(request)) + _VIA_SIZE if hop.transport == "UDP" else 0
-        peer = await self.flow(hop, size)
-        return self._with_our_via(request, peer), peer
-
-    async def flow(self, hop: Hop, size: int) -> Peer:
-        """A flow to a next hop for a request of ``size`` octets; large ones leave UDP for TCP (18.1.1).
-
-        :raises Unreachable: there is none.
-        """
-        large = hop.transport == "UDP" and size > self.settings.datagram_limit
-        if large and self.clock.now() >= self._udp_only.get(hop, 0.0):
-            try:
-                return await self.transport.reach(replace(hop, transport="TCP"))
-            except Unreachable:
-                # The element may speak UDP only; RFC 3261 18.1.1 then lets the datagram go.
-                if len(self._udp_only) >= _REMEMBERED:
-                    self._udp_only.clear()
-                self._udp_only[hop] = self.clock.now() + _ASK_AGAIN
-        return await self.transport.reach(hop)
 
     def ask(self, request: Request, peer: Peer, asker: Asker) -> ClientKey:
         """Start a client transaction for a prepared request."""
@@ -180,33 +147,6 @@ class Core:
         :raises Unreachable: the flow is gone.
         """
         self.transport.send(octets, peer)
-
-    def sent_by(self, peer: Peer) -> tuple[str, int]:
-        """The host and port that our Via and Contact show to a peer."""
-        listening = self.transport.address(peer.transport)
-        host = self.settings.advertised or peer.local[0]
-        if listening is not None:
-            if self.settings.advertised is None and listening[0] not in ("0.0.0.0", "::"):
-                host = listening[0]
-            return host_in_uri(host), listening[1]
-        return host_in_uri(host), peer.local[1]
-
-    def with_contact(self, request: Request, peer: Peer) -> Request:
-        """The request with a Contact of ours, under the user of its From, unless it has one."""
-        if "Contact" in request.headers:
-            return request
-        return replace(
-            request, headers=request.headers.add(("Contact", self.contact(request.from_.uri, peer)))
-        )
-
-    def contact(self, identity: str, peer: Peer) -> str:
-        """A Contact value under which ``peer`` reaches us, with the user of ``identity``."""
-        return f"<{uri_of(Uri.decode(identity).user, *self.sent_by(peer), peer.transport)}>"
-
-    def _with_our_via(self, request: Request, peer: Peer) -> Request:
-        host, port = self.sent_by(peer)
-        params = Params((("branch", new_branch()), ("rport", None)))
-        return with_via(request, Via(peer.transport, host, port, params))
 
     # Requests of others.
 
@@ -271,8 +211,24 @@ class Core:
         try:
             self.transport.send(effect.octets, effect.target)
         except Unreachable as error:
-            if effect.key is not None:
+            if isinstance(effect.key, ServerKey) and effect.target.reliable:
+                task = asyncio.create_task(self._answer_anew(effect.octets, effect.target, effect.key))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+            elif effect.key is not None:
                 self.layer.transport_failed(effect.key, str(error), self.clock.now())
+
+    async def _answer_anew(self, octets: bytes, peer: Peer, key: ServerKey) -> None:
+        """Bring an answer to where the Via says when its connection is gone (RFC 3261 18.2.2)."""
+        try:
+            host, port = key.sent_by
+            again = await self.transport.reach(Hop(peer.transport, peer.host, port, host))
+            self.transport.send(octets, again)
+        except (Unreachable, InvalidValue) as error:
+            self.counters.deliveries_failed += 1
+            self.tell(DeliveryFailed(key.method, str(error)))
+            self.layer.transport_failed(key, str(error), self.clock.now())
+            self.settle()
 
     def _failed(self, effect: TimedOut | TransportFailed) -> None:
         reason = effect.reason if isinstance(effect, TransportFailed) else "no answer in time"
@@ -352,17 +308,7 @@ class Core:
             self.layer.abandon(key)
             if asker is not None:
                 asker.failed(Unreachable("the endpoint is closing"))
+        for task in tuple(self._answering):
+            task.cancel()
         await self.transport.close()
         self.clock.close()
-
-
-def refusal(request: Request, status: int, reason: str | None = None) -> Response:
-    """A plain refusal; 503 tells when to come back."""
-    headers = [("Retry-After", "5")] if status == 503 else []
-    return make_response(request, status, reason, headers=headers)
-
-
-def uri_of(user: str | None, host: str, port: int, transport: str) -> Uri:
-    """A Contact URI of ours."""
-    params = Params() if transport == "UDP" else Params().with_("transport", transport.lower())
-    return Uri("sip", user, host, port, params)

@@ -22,7 +22,7 @@ from typing import Self
 from mcsec.net.sip.asking import OnResponse, ask
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.calls import Call
-from mcsec.net.sip.core import Core, Target, uri_of
+from mcsec.net.sip.core import Core
 from mcsec.net.sip.errors import NoAnswer
 from mcsec.net.sip.events import Counters, SipEvent
 from mcsec.net.sip.fanout import Delivery, FastSender, Outcome
@@ -30,7 +30,7 @@ from mcsec.net.sip.invited import OnInvite, offer_call
 from mcsec.net.sip.inviting import CallRefused, Invitation
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.notifying import OnSubscribe, offer_subscription
-from mcsec.net.sip.peer import Peer, host_in_uri
+from mcsec.net.sip.peer import Peer, contact_uri, host_in_uri
 from mcsec.net.sip.serving import Handler, Serving
 from mcsec.net.sip.session_timer import offer
 from mcsec.net.sip.settings import EndpointSettings
@@ -38,6 +38,7 @@ from mcsec.net.sip.subscribing import OnNotify, Subscription, SubscriptionRefuse
 from mcsec.net.sip.template import MessageTemplate
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import CSeq
+from mcsec.net.sip.ways import Target
 
 
 def _next_try(request: Request) -> Request:
@@ -116,7 +117,7 @@ class Endpoint:
         """The URI under which this endpoint is reached with a transport that it listens with."""
         bound = self.core.transport.address(transport)
         host, port = ("invalid", 0) if bound is None else bound
-        return uri_of(user, host_in_uri(self.settings.advertised or host), port, transport)
+        return contact_uri(user, host_in_uri(self.settings.advertised or host), port, transport)
 
     async def request(
         self,
@@ -198,9 +199,9 @@ class Endpoint:
         :raises NoAnswer: :raises Unreachable: :raises InvalidValue: as for any request.
         """
         request = replace(request, headers=request.headers.set("Expires", str(expires)))
-        hop = target or self.core.next_hop(request)
-        peer = hop if isinstance(hop, Peer) else await self.core.flow(hop, len(request.body))
-        request = self.core.with_contact(request, peer)
+        hop = target or self.core.ways.next_hop(request)
+        peer = hop if isinstance(hop, Peer) else await self.core.ways.flow(hop, len(request.body))
+        request = self.core.ways.with_contact(request, peer)
         subscription = Subscription(self.core, self.serving, request, target, on_notify, expires)
         response = await subscription.start()
         if credentials is not None and response.status in (401, 407):

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from mcsec.errors import McsecError, PeerError
-from mcsec.net.sip.core import Core, Target
+from mcsec.net.sip.core import Core
 from mcsec.net.sip.errors import BadMessage, NoAnswer, Unreachable
 from mcsec.net.sip.gates import Gate
 from mcsec.net.sip.message import Response, decode
 from mcsec.net.sip.peer import Hop, Peer
 from mcsec.net.sip.template import Branches, MessageTemplate, via_line
 from mcsec.net.sip.uri import Uri
+from mcsec.net.sip.ways import Target
 
 #: Seconds between looks at what is unanswered; retransmissions are late by at most this.
 _TICK: Final = 0.05
@@ -162,7 +163,7 @@ class FastSender:
             await core.transport.drain(peer)
 
     async def _flow(self, hop: Target, size: int) -> Peer:
-        return hop if isinstance(hop, Peer) else await self._core.flow(hop, size)
+        return hop if isinstance(hop, Peer) else await self._core.ways.flow(hop, size)
 
     def _via(self, peer: Peer) -> bytes:
         key = (peer.flow, peer.transport)
@@ -170,7 +171,7 @@ class FastSender:
         if line is None:
             if len(self._vias) > 10_000:
                 self._vias.clear()
-            line = self._vias[key] = via_line(peer.transport, *self._core.sent_by(peer))
+            line = self._vias[key] = via_line(peer.transport, *self._core.ways.sent_by(peer))
         return line
 
     def _answered(self, octets: bytes) -> bool:

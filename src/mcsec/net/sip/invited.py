@@ -8,12 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from mcsec.errors import DecodeError, InvalidValue, WrongState
 from mcsec.net.sip.call_states import CallInput, CallState, step
 from mcsec.net.sip.calls import Call
-from mcsec.net.sip.compose import make_response, new_tag
-from mcsec.net.sip.core import Core, refusal
+from mcsec.net.sip.compose import make_response, new_tag, refusal
+from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog
 from mcsec.net.sip.effects import RequestArrived
 from mcsec.net.sip.errors import NoAnswer
-from mcsec.net.sip.events import HandlerFailed
 from mcsec.net.sip.message import Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.serving import Serving
@@ -27,7 +26,7 @@ class IncomingCall:
         self._core, self._serving, self._arrived = core, serving, arrived
         self.request, self.peer = arrived.request, peer
         self._tag = new_tag()
-        self._contact = core.contact(self.request.to.uri, peer)
+        self._contact = core.ways.contact(self.request.to.uri, peer)
         self._dialog = Dialog.of_request(self.request, self._tag, self._contact)
         self._task: asyncio.Task[None] | None = None
         self.state = CallState.OFFERED
@@ -117,8 +116,7 @@ class IncomingCall:
         # A handler is not ours: whatever it raises, the caller is answered and the endpoint lives on.
         except Exception as error:  # noqa: BLE001
             status = 500
-            self._core.counters.handlers_failed += 1
-            self._core.tell(HandlerFailed("INVITE", type(error).__name__))
+            self._core.handler_failed("INVITE", error)
         finally:
             if self.state is CallState.OFFERED:
                 self.refuse(status)

@@ -10,7 +10,7 @@ from mcsec.net.sip.asking import OnResponse, Passage, ask_as_is
 from mcsec.net.sip.call_states import CallInput, CallState, step
 from mcsec.net.sip.calls import Call
 from mcsec.net.sip.compose import make_cancel
-from mcsec.net.sip.core import Core, Target
+from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog
 from mcsec.net.sip.effects import ClientKey
 from mcsec.net.sip.errors import BadMessage, Unreachable
@@ -18,6 +18,7 @@ from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.serving import Serving
 from mcsec.net.sip.session_timer import agreed
+from mcsec.net.sip.ways import Target
 
 
 class CallRefused(PeerError):
@@ -60,8 +61,8 @@ class Invitation:
         """
         self._passage = await Passage.enter(self._core, self._request, self._target)
         try:
-            self._request, self._peer = await self._core.prepare(self._request, self._target)
-            self._request = self._core.with_contact(self._request, self._peer)
+            self._request, self._peer = await self._core.ways.prepare(self._request, self._target)
+            self._request = self._core.ways.with_contact(self._request, self._peer)
             self._key = self._core.ask(self._request, self._peer, self)
             try:
                 return await self._answer
@@ -113,7 +114,7 @@ class Invitation:
         else:
             self._ringing = True
             if self._provisional is not None and self.state is CallState.CALLING:
-                self._provisional(response)
+                self._core.guarded("INVITE", self._provisional, response)
 
     def failed(self, error: PeerError) -> None:
         """No response will come."""

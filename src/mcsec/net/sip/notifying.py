@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from mcsec.errors import DecodeError, PeerError, WrongState
 from mcsec.net.sip.asking import ask
-from mcsec.net.sip.compose import make_response, new_tag
-from mcsec.net.sip.core import Core, refusal
+from mcsec.net.sip.compose import make_response, new_tag, refusal
+from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog, OutOfOrder
 from mcsec.net.sip.effects import RequestArrived
-from mcsec.net.sip.events import HandlerFailed
 from mcsec.net.sip.message import Request
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.refreshing import seconds
@@ -39,7 +38,7 @@ class Subscriber:
         self.request, self.peer = arrived.request, peer
         self.event = self.request.headers.get("Event", "") or ""
         self._tag = new_tag()
-        contact = core.contact(self.request.to.uri, peer)
+        contact = core.ways.contact(self.request.to.uri, peer)
         self._dialog = Dialog.of_request(self.request, self._tag, contact)
         self._flow = peer if len(self.request.vias) == 1 else None
         self.answered = False
@@ -145,7 +144,7 @@ class Subscriber:
         granted = min(self._wanted(request), self._most)
         self._grant(arrived, granted)
         if granted:
-            self.on_refresh(self)
+            self._core.guarded("SUBSCRIBE", self.on_refresh, self)
         else:
             self._serving.spawn(self.terminate("timeout"))
 
@@ -207,8 +206,7 @@ async def _run(core: Core, handler: OnSubscribe, subscriber: Subscriber) -> None
         await handler(subscriber)
     # A handler is not ours: whatever it raises, the subscriber is answered and the endpoint lives on.
     except Exception as error:  # noqa: BLE001
-        core.counters.handlers_failed += 1
-        core.tell(HandlerFailed("SUBSCRIBE", type(error).__name__))
+        core.handler_failed("SUBSCRIBE", error)
     finally:
         if not subscriber.answered:
             subscriber.refuse(500)

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final, Self
 
 from mcsec.errors import InvalidValue
+from mcsec.net.sip.grammar import Params
 from mcsec.net.sip.uri import Uri
 
 #: The transports of this room, with the port that a URI or Via without port means.
@@ -27,6 +28,12 @@ ASSERTIONS: Final = (
 def host_in_uri(host: str) -> str:
     """An address as a URI or Via writes it: IPv6 in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def contact_uri(user: str | None, host: str, port: int, transport: str) -> Uri:
+    """A URI under which a transport of ours is reached; ``host`` as a URI writes it."""
+    params = Params() if transport == "UDP" else Params().with_("transport", transport.lower())
+    return Uri("sip", user, host, port, params)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from mcsec.errors import CheckFailed, PeerError
 from mcsec.net.sip.auth import DigestClient
-from mcsec.net.sip.core import Target
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.registration import Registration, RegistrationEvent, RegistrationState
+from mcsec.net.sip.ways import Target
 
 
 async def keep_registered(
@@ -45,7 +45,7 @@ async def keep_registered(
                 registration.failed(error.code, clock.now())
                 return
             following = registration.answered(response, clock.now())
-        hop = target or endpoint.core.next_hop(request)
+        hop = target or endpoint.core.ways.next_hop(request)
         if not isinstance(hop, Peer) and hop.transport != "UDP":
             with contextlib.suppress(PeerError):
                 flows.clear()

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol
 
 from mcsec.errors import DecodeError, InvalidValue, PeerError
-from mcsec.net.sip.compose import make_response
-from mcsec.net.sip.core import Core, refusal
+from mcsec.net.sip.compose import make_response, refusal
+from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import DialogId
 from mcsec.net.sip.effects import RequestArrived, ServerKey
-from mcsec.net.sip.events import HandlerFailed
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.vetting import objection
@@ -159,8 +158,7 @@ class Serving:
             return make_response(request, 400)
         if isinstance(error, PeerError):
             return make_response(request, 403)
-        self.core.counters.handlers_failed += 1
-        self.core.tell(HandlerFailed(request.method, type(error).__name__))
+        self.core.handler_failed(request.method, error)
         return make_response(request, 500)
 
     def _in_the_way(self, arrived: RequestArrived) -> Response | None:

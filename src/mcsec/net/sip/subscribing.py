@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mcsec.errors import DecodeError, PeerError
 from mcsec.net.sip.asking import ask
 from mcsec.net.sip.compose import make_response
-from mcsec.net.sip.core import Core, Target
+from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog, DialogId, OutOfOrder
 from mcsec.net.sip.effects import RequestArrived
 from mcsec.net.sip.message import Request, Response
@@ -24,6 +24,7 @@ from mcsec.net.sip.subscription_states import (
     same_event,
     step,
 )
+from mcsec.net.sip.ways import Target
 
 
 class SubscriptionRefused(PeerError):
@@ -135,7 +136,7 @@ class Subscription:
         self._go(_INPUTS[status.state], status.reason or "the notifier ended it")
         if status.expires is not None and self._expires and not self._over:
             self._lasts(status.expires)
-        self._on_notify(notification)
+        self._core.guarded("NOTIFY", self._on_notify, notification)
 
     def acknowledged(self, request: Request) -> None:
         """No ACK belongs here."""

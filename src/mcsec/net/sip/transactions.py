@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from mcsec.errors import WrongState
-from mcsec.net.sip.compose import make_ack, make_response
+from mcsec.net.sip.compose import make_ack, make_response, refusal
 from mcsec.net.sip.effects import (
     AckArrived,
     ClientKey,
@@ -206,9 +206,7 @@ class TransactionLayer:
         """Answer without a transaction; an ACK is never answered."""
         self._effects.append(RequestRefused(request, source, reason))
         if request.method != "ACK":
-            retry = [("Retry-After", "5")] if status == 503 else []
-            response = make_response(request, status, reason, headers=retry)
-            self._effects.append(Send(encode(response), source, None))
+            self._effects.append(Send(encode(refusal(request, status, reason)), source, None))
 
     def _feed(
         self,

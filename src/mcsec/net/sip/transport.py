@@ -39,6 +39,7 @@ class TransportSettings:
     ``connect``: for opening a connection, TLS included. ``stalled``: how long one message may take to arrive.
     ``idle``: after which an unused connection is closed. ``ping``: between pings on connections that we opened
     (0: none), ``pong``: how long the answer may take. ``connections``: how many others may hold open with us.
+    ``names``: how long the addresses of a host name are remembered.
     """
 
     limits: Limits = field(default_factory=lambda: DEFAULT_LIMITS)
@@ -48,6 +49,7 @@ class TransportSettings:
     ping: float = 90.0
     pong: float = 10.0
     connections: int = 20_000
+    names: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Transport:
         self._none_left = asyncio.Event()
         self._connecting: dict[Hop, asyncio.Task[StreamConnection]] = {}
         self._client_tls: ssl.SSLContext | None = None
+        self._names: dict[tuple[str, int], tuple[float, list[tuple[int, str]]]] = {}
         self._known: dict[tuple[int, str, int], Peer] = {}
         self._inbound = 0
 
@@ -284,11 +287,18 @@ class Transport:
         else:
             return [(socket.AF_INET6 if address.version == 6 else socket.AF_INET, hop.host)]
         kind = socket.SOCK_STREAM if hop.transport in RELIABLE else socket.SOCK_DGRAM
+        until, known = self._names.get((hop.host, kind), (0.0, []))
+        if self._clock.now() < until:
+            return known
         try:
             found = await self._loop.getaddrinfo(hop.host, hop.port, type=kind)
         except (OSError, UnicodeError) as error:
             raise Unreachable(f"{hop.host} has no address: {error}", code="sip.no-address") from None
-        return [(family, str(place[0])) for family, _, _, _, place in found]
+        known = [(family, str(place[0])) for family, _, _, _, place in found]
+        if len(self._names) >= _REMEMBERED:
+            self._names.clear()
+        self._names[(hop.host, kind)] = (self._clock.now() + self._settings.names, known)
+        return known
 
     async def _connect(self, hop: Hop) -> StreamConnection:
         context = None
