@@ -70,8 +70,8 @@ def test_map_joins_floor_and_media_and_unmap_leaves_them(side: RadioSide) -> Non
     ]
     assert side.mapped(GROUP, TMGI, CHANNEL) == [], "a repetition"
     assert side.unmapped(GROUP) == [
-        Leave((ADDRESS, 5000)),
-        Leave((ADDRESS, 5002)),
+        Leave((ADDRESS, 5000), Traffic.GROUP_MEDIA, GROUP),
+        Leave((ADDRESS, 5002), Traffic.MBMS_FLOOR, GROUP),
         Report(False, TMGI, GROUP),
     ]
     assert side.unmapped(GROUP) == []
@@ -100,18 +100,20 @@ def test_losing_the_bearer_leaves_everything(side: RadioSide, how: str) -> None:
         "moved": lambda: side.moved(99, 5.0),
         "silence": lambda: side.poll(20.0),
     }[how]()
-    assert Leave((ADDRESS, 5000)) in happened
-    assert Leave((ADDRESS, 5002)) in happened
+    assert Leave((ADDRESS, 5000), Traffic.GROUP_MEDIA, GROUP) in happened
+    assert Leave((ADDRESS, 5002), Traffic.MBMS_FLOOR, GROUP) in happened
     assert Report(False, TMGI, GROUP) in happened
     assert Report(False, TMGI) in happened
-    assert (Leave(GENERAL) in happened) == (how != "silence"), "a silent bearer may speak again"
+    assert (Leave(GENERAL, Traffic.SUBCHANNEL_CONTROL, str(TMGI)) in happened) == (how != "silence"), (
+        "a silent bearer may speak again"
+    )
 
 
 def test_a_new_place_of_the_general_purpose_subchannel(side: RadioSide) -> None:
     listening(side)
     place = (GENERAL[0], 4444)
     assert side.announced(TMGI, (7,), place, 5.0) == [
-        Leave(GENERAL),
+        Leave(GENERAL, Traffic.SUBCHANNEL_CONTROL, str(TMGI)),
         Report(False, TMGI),
         Join(place, Traffic.SUBCHANNEL_CONTROL, str(TMGI), TMGI),
     ]

@@ -30,9 +30,11 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Receive from ``place`` no more."""
+    """Receive from ``place`` no more what was ``traffic`` of ``name``."""
 
     place: Place
+    traffic: Traffic
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ Output = Join | Leave | Report
 class _Bearer:
     tmgi: Tmgi
     areas: tuple[int, ...]
-    general_purpose: Place
+    # None: a bearer for media only, whose calls are mapped by another bearer's general purpose subchannel.
+    general_purpose: Place | None
     joined: bool = False
     listening: bool = False
     heard: float = 0.0
@@ -62,6 +65,7 @@ class _Call:
     group: str
     tmgi: Tmgi
     subchannel: MbmsSubchannel
+    carrier: Tmgi
 
     def places(self) -> list[Join]:
         """Floor control, if it has a port of its own, and media."""
@@ -93,10 +97,18 @@ class RadioSide:
         """The bearers that are really received."""
         return frozenset(bearer.tmgi for bearer in self._bearers.values() if bearer.listening)
 
+    def reports(self) -> list[Report]:
+        """What a server must be told that knows nothing: everything that is received now."""
+        bearers = [Report(True, bearer.tmgi) for bearer in self._bearers.values() if bearer.listening]
+        return bearers + [Report(True, call.tmgi, call.group) for call in self._calls.values()]
+
     def announced(
-        self, tmgi: Tmgi, areas: tuple[int, ...], general_purpose: Place, now: float
+        self, tmgi: Tmgi, areas: tuple[int, ...], general_purpose: Place | None, now: float
     ) -> list[Output]:
-        """A bearer was announced, or announced anew; an announcement replaces the one before it."""
+        """A bearer was announced, or announced anew; an announcement replaces the one before it.
+
+        :param general_purpose: None when the bearer carries media only, and no general purpose subchannel.
+        """
         known = self._bearers.get(tmgi)
         if known is None and len(self._bearers) >= self._capacity:
             return []
@@ -121,17 +133,22 @@ class RadioSide:
     def heard(self, tmgi: Tmgi, now: float) -> list[Output]:
         """A packet on the general purpose subchannel proved authentic."""
         bearer = self._bearers.get(tmgi)
-        if bearer is None or not bearer.joined:
+        if bearer is None or not bearer.joined or bearer.general_purpose is None:
             return []
         self._bearers[tmgi] = replace(bearer, heard=now, listening=True)
         return [] if bearer.listening else [Report(True, tmgi)]
 
-    def mapped(self, group: str, tmgi: Tmgi, subchannel: MbmsSubchannel) -> list[Output]:
-        """Map Group To Bearer of a group that the client has a call with. Repetitions change nothing."""
-        call = _Call(group, tmgi, subchannel)
+    def mapped(
+        self, group: str, tmgi: Tmgi, subchannel: MbmsSubchannel, carrier: Tmgi | None = None
+    ) -> list[Output]:
+        """Map Group To Bearer of a group that the client has a call with. Repetitions change nothing.
+
+        :param carrier: the bearer that the message came by, where that is another one than ``tmgi``.
+        """
+        call = _Call(group, tmgi, subchannel, carrier or tmgi)
         known = self._calls.get(group)
-        bearer = self._bearers.get(tmgi)
-        if known == call or bearer is None or not bearer.listening:
+        bearer, by = self._bearers.get(tmgi), self._bearers.get(call.carrier)
+        if known == call or bearer is None or by is None or not (bearer.joined and by.listening):
             return []
         happened = self._hang_up(known) if known is not None else []
         self._calls[group] = call
@@ -168,20 +185,22 @@ class RadioSide:
         if covered:
             self._bearers[bearer.tmgi] = replace(bearer, joined=True, heard=now)
             place = bearer.general_purpose
+            if place is None:
+                return []
             return [Join(place, Traffic.SUBCHANNEL_CONTROL, str(bearer.tmgi), bearer.tmgi)]
         self._bearers[bearer.tmgi] = replace(bearer, joined=False, listening=False)
         return self._part(bearer)
 
     def _part(self, bearer: _Bearer) -> list[Output]:
         happened: list[Output] = self._drop_calls(bearer.tmgi)
-        if bearer.joined:
-            happened.append(Leave(bearer.general_purpose))
+        if bearer.joined and bearer.general_purpose is not None:
+            happened.append(Leave(bearer.general_purpose, Traffic.SUBCHANNEL_CONTROL, str(bearer.tmgi)))
         return [*happened, Report(False, bearer.tmgi)] if bearer.listening else happened
 
     def _drop_calls(self, tmgi: Tmgi) -> list[Output]:
-        groups = [call.group for call in self._calls.values() if call.tmgi == tmgi]
+        groups = [call.group for call in self._calls.values() if tmgi in (call.tmgi, call.carrier)]
         return [output for group in groups for output in self.unmapped(group)]
 
     @staticmethod
     def _hang_up(call: _Call) -> list[Output]:
-        return [Leave(join.place) for join in call.places()]
+        return [Leave(join.place, join.traffic, join.name) for join in call.places()]

@@ -1,0 +1,121 @@
+"""Many clients in one process: one SIP endpoint and one set of multicast sockets, shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+from mcsec._core import Secret
+from mcsec.client.airwaves import Airwaves
+from mcsec.client.engine import ClientEngine
+from mcsec.client.link import Link
+from mcsec.client.profile import Profile
+from mcsec.client.radio import RadioSide
+from mcsec.client.service import McClient, OnEvent
+from mcsec.net.multicast import LOOPBACK
+from mcsec.net.sip.compose import make_response
+from mcsec.net.sip.endpoint import Endpoint
+from mcsec.net.sip.events import SipEvent
+from mcsec.net.sip.message import Request, Response
+from mcsec.net.sip.peer import Hop, Peer
+from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.sip.uri import Uri
+from mcsec.net.sip.vetting import Abilities
+
+#: What a client answers; all else is 405 before anybody looks at it.
+METHODS = ("MESSAGE", "OPTIONS", "NOTIFY", "ACK", "CANCEL", "BYE")
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """``server``: the next hop of every request. ``local``: address that datagrams are received at, for UDP.
+
+    ``sip``: whom to trust, TLS, timers. ``interface``: where multicast is received.
+    """
+
+    server: Hop
+    sip: EndpointSettings = field(default_factory=EndpointSettings)
+    local: tuple[str, int] = ("127.0.0.1", 0)
+    interface: str = LOOPBACK
+
+
+class ClientHost:
+    """Use it as an async context manager; leaving it logs every client off."""
+
+    def __init__(
+        self, settings: HostSettings, *, on_sip_event: Callable[[SipEvent], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._on_sip_event = on_sip_event
+        self._clients: dict[str, McClient] = {}
+        self._by_contact: dict[str, McClient] = {}
+        self._stack = AsyncExitStack()
+
+    @property
+    def clients(self) -> tuple[McClient, ...]:
+        """Everybody here."""
+        return tuple(self._clients.values())
+
+    async def __aenter__(self) -> Self:
+        sip = self._settings.sip
+        settings = replace(sip, abilities=Abilities(METHODS, sip.abilities.extensions))
+        try:
+            self.endpoint = await self._stack.enter_async_context(
+                Endpoint(self._answer, settings, on_event=self._on_sip_event)
+            )
+            self.airwaves = self._stack.enter_context(Airwaves(self._settings.interface))
+            if self._settings.server.transport == "UDP":
+                # Large messages come by TCP to the same port (RFC 3261 18.1.1).
+                host, port = await self.endpoint.listen("UDP", *self._settings.local)
+                await self.endpoint.listen("TCP", host, port)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for client in self.clients:
+                await client.log_off()
+        finally:
+            await self._stack.aclose()
+
+    def add(
+        self,
+        profile: Profile,
+        engine: ClientEngine,
+        token: Callable[[], Secret],
+        *,
+        radio: RadioSide | None = None,
+        on_event: OnEvent | None = None,
+    ) -> McClient:
+        """A client that is not logged on yet.
+
+        :param token: gives the access token whenever it is needed.
+        """
+        client = McClient(
+            profile,
+            engine,
+            token,
+            Link(self.endpoint, self._settings.server, profile),
+            self.airwaves,
+            radio=RadioSide() if radio is None else radio,
+            on_event=on_event or (lambda event: None),
+        )
+        self._clients[Uri.decode(profile.impu).address_of_record()] = client
+        self._by_contact[client.contact_user] = client
+        return client
+
+    def _answer(self, request: Request, peer: Peer) -> Response:
+        if request.method == "OPTIONS":
+            return make_response(request, 200, headers=[("Allow", ", ".join(METHODS))])
+        if request.method != "MESSAGE":
+            return make_response(request, 481)
+        uri = request.parsed_uri()
+        client = self._by_contact.get(uri.user or "") or self._clients.get(uri.address_of_record())
+        return make_response(request, 404) if client is None else client.message(request)

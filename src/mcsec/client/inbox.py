@@ -1,0 +1,91 @@
+"""MESSAGEs that come to a client: every check of a carrier, then the procedure (TS 24.379 7.2.5, 14.3.2).
+
+Sans-I/O. The checks stand in the order of TS 33.180 5.2.2 and TS 24.379: service and sender, protection of the XML,
+whom it is for; what the MIKEY message itself must pass is in :mod:`mcsec.mikey.open`. A message that fails anywhere
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcsec.client import keydown
+from mcsec.client.announcement import Announcements, read_usage
+from mcsec.client.csks import CskKeys
+from mcsec.client.engine import ClientEngine
+from mcsec.client.profile import Profile
+from mcsec.client.radio import Output
+from mcsec.errors import Refused
+from mcsec.keys.events import Event
+from mcsec.wire import mbms_usage, mc_bodies, mikey_body, multipart
+from mcsec.wire.mc_bodies import Body
+from mcsec.wire.mc_sip import is_for_mcptt
+
+#: What a 415 says is understood.
+ACCEPT = ", ".join((multipart.MIXED, mikey_body.CONTENT_TYPE, mbms_usage.CONTENT_TYPE))
+_CLAUSE = "TS 24.379 7.2.5"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A MESSAGE, as far as it counts here.
+
+    ``service`` and ``identities`` are what a trusted neighbour asserted: P-Asserted-Service, and the URIs of
+    P-Asserted-Identity.
+    """
+
+    service: str | None
+    identities: tuple[str, ...]
+    content_type: str
+    body: bytes
+
+
+class Inbox:
+    """Decides about what one client is sent."""
+
+    def __init__(self, profile: Profile, engine: ClientEngine, announcements: Announcements) -> None:
+        self._profile, self._engine = profile, engine
+        self._announcements = announcements
+        self._csks = CskKeys(engine)
+
+    def message(self, arrival: Arrival, now: float) -> tuple[list[Event], list[Output]]:
+        """What a MESSAGE brings about: events, and what the radio side is to do.
+
+        :raises PeerError: it must be refused (:func:`mcsec.client.refusals.answer_to`); nothing has changed.
+        """
+        self._check_sender(arrival)
+        body = self._read(arrival, now)
+        usage = read_usage(body)
+        if usage is not None and usage.announcements:
+            return self._announcements.take(body, usage, now)
+        if keydown.is_download(body):
+            return keydown.take(body, self._engine, now), []
+        raise Refused(
+            "a MESSAGE with nothing that is understood", code="client.not-understood", clause=_CLAUSE
+        )
+
+    def _check_sender(self, arrival: Arrival) -> None:
+        if not is_for_mcptt(arrival.service):
+            raise Refused(
+                "the MESSAGE is not asserted to be of MCPTT",
+                code="client.not-mcptt",
+                clause=_CLAUSE,
+                hint="assertions count only from neighbours that are trusted",
+            )
+        if self._profile.psi not in arrival.identities:
+            raise Refused(
+                "the MESSAGE is not asserted to be of our participating function",
+                code="client.not-our-server",
+                clause=_CLAUSE,
+                hint="compare the PSI in the configuration with what the server asserts",
+            )
+
+    def _read(self, arrival: Arrival, now: float) -> Body:
+        parts = multipart.decode(arrival.content_type, arrival.body)
+        shared = self._csks.current(now) is not None
+        body = mc_bodies.read(
+            parts, self._csks.lookup, protected=shared and self._profile.require_protected_xml
+        )
+        if body.info.request_uri not in (None, self._profile.mc_service_id):
+            raise Refused("the MESSAGE is for another user", code="client.not-us", clause=_CLAUSE)
+        return body

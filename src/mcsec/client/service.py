@@ -1,0 +1,294 @@
+"""An MC client on asyncio: joins what decides (engine, radio, inbox) with what carries (SIP, multicast).
+
+::
+
+    async with ClientHost(HostSettings(Hop("TLS", "127.0.0.1", 5061))) as host:
+        client = host.add(profile, engine, token, radio=RadioSide(area=7), on_event=print)
+        await client.log_on(["sip:rescue@a.example"])
+        ...
+        await client.log_off()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+
+from mcsec._core import Secret
+from mcsec.client.airwaves import Airwaves
+from mcsec.client.announcement import Announcements
+from mcsec.client.content import Content, ContentWriter
+from mcsec.client.engine import ClientEngine
+from mcsec.client.events import (
+    Affiliated,
+    LoggedOff,
+    MessageRefused,
+    ProcedureFailed,
+    RegistrationChanged,
+    ServiceAuthorised,
+)
+from mcsec.client.inbox import ACCEPT, Arrival, Inbox
+from mcsec.client.link import Link
+from mcsec.client.listening import ListeningSide
+from mcsec.client.profile import Authorisation, Profile
+from mcsec.client.publishing import Publication, ServiceRefused
+from mcsec.client.radio import RadioSide
+from mcsec.client.refusals import answer_to
+from mcsec.client.registration import Registering
+from mcsec.client.reporting import Reporter
+from mcsec.errors import McsecError, PeerError, Refused, WrongState
+from mcsec.ids import KeyId
+from mcsec.keys.events import Event
+from mcsec.net.sip.compose import make_response
+from mcsec.net.sip.message import Request, Response
+from mcsec.net.sip.values import decode_addresses
+from mcsec.wire.mbms_usage import Suspension
+from mcsec.wire.mc_sip import FOREVER, NEVER, POC_SETTINGS_EVENT, PRESENCE_EVENT
+
+OnEvent = Callable[[Event], None]
+
+
+class McClient:
+    """One user's client: registered, authorised, affiliated, listening. Made by :meth:`ClientHost.add`.
+
+    :ivar engine: its keys and what they open.
+    :ivar refused: MESSAGEs that changed nothing, counted by code; ``taken`` counts the others.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        engine: ClientEngine,
+        token: Callable[[], Secret],
+        link: Link,
+        airwaves: Airwaves,
+        *,
+        radio: RadioSide,
+        on_event: OnEvent,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """:param token: gives the access token whenever it is needed, so that it can be renewed."""
+        self.profile, self.engine = profile, engine
+        self.refused: Counter[str] = Counter()
+        self.taken = 0
+        self._token, self._clock, self._tell = token, clock, on_event
+        self._radio = radio
+        self._announcements = Announcements(engine, radio)
+        self._inbox = Inbox(profile, engine, self._announcements)
+        self._writer = ContentWriter(profile, engine)
+        self._reporter = Reporter(link, self._writer, profile.impu, on_event, self._failed, clock)
+        self._listening = ListeningSide(
+            engine, radio, airwaves, on_event, self._reporter.report, self._arm, clock
+        )
+        self._settings = self._publication(link, "service authorisation", POC_SETTINGS_EVENT)
+        self._presence = self._publication(link, "affiliation", PRESENCE_EVENT)
+        by_register = profile.authorisation is Authorisation.REGISTER
+        self._registering = Registering(
+            link,
+            profile,
+            self._write_register if by_register else None,
+            self._registration_changed,
+            self._failed,
+        )
+        self._groups: tuple[str, ...] = ()
+        self._csk: KeyId | None = None
+        self._logged_on = False
+        self._started = False
+        self._again: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def contact_user(self) -> str:
+        """The user part of the Contact under which the server reaches this client."""
+        return self._registering.contact_user
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that it is affiliated to."""
+        return self._groups
+
+    async def log_on(self, groups: Iterable[str] = ()) -> None:
+        """Register, get the service authorised, affiliate to ``groups``.
+
+        :raises ServiceRefused: the server refuses a step; what was reached before stays until :meth:`log_off`.
+        :raises PeerError: nobody answered. :raises WrongState: no keys for the present key period.
+        """
+        self._logged_on = True
+        await self._registering.start()
+        await self._authorise()
+        self._started = True
+        wanted = tuple(groups)
+        if wanted:
+            await self.affiliate(wanted)
+
+    async def affiliate(self, groups: Iterable[str]) -> None:
+        """Be affiliated to exactly these groups; none: to no group any more.
+
+        :raises ServiceRefused: the server refuses; the groups are those of before. :raises PeerError: no answer.
+        """
+        wanted = tuple(dict.fromkeys(groups))
+        await self._presence.publish(
+            lambda: self._writer.affiliation(wanted, self._clock()), FOREVER if wanted else NEVER
+        )
+        for left in set(self._groups).difference(wanted):
+            self._listening.carry_out(self._radio.unmapped(left))
+        self._groups = wanted
+        self._listening.groups = frozenset(wanted)
+        self._tell(Affiliated(self._clock(), self.profile.mc_service_id, wanted))
+
+    def moved(self, area: int | None) -> None:
+        """The client is in another service area, or out of all."""
+        self._listening.carry_out(self._radio.moved(area, self._clock()))
+        self._arm()
+
+    async def report_suspension(self, suspension: Suspension) -> None:
+        """Tell the server which bearers the network is about to suspend.
+
+        :raises WrongState: the server did not ask this client for such reports.
+        :raises ServiceRefused: the server refuses. :raises PeerError: nobody answered.
+        """
+        if not self._announcements.instructed_to_report_suspension():
+            raise WrongState(
+                "the server did not ask for suspension reports",
+                code="client.suspension",
+                clause="TS 24.379 14.3.4",
+            )
+        await self._reporter.suspension(suspension)
+
+    async def log_off(self) -> None:
+        """Leave the service. Every key is wiped, whatever the server answers."""
+        if not self._logged_on:
+            return
+        self._logged_on = self._started = False
+        if self._again is not None:
+            self._again.cancel()
+        try:
+            await self._reporter.stop()
+            self._presence.forget()
+            self._settings.forget_timer()
+            if self.profile.authorisation is Authorisation.PUBLISH and self._csk is not None:
+                try:
+                    await self._settings.end(lambda: self._writer.log_off(self._clock()))
+                except PeerError as error:
+                    self._failed(error)
+            await self._registering.stop()
+        finally:
+            self._settings.forget()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._announcements.clear()
+            self._listening.close()
+            self._groups, self._csk = (), None
+            self._listening.groups = frozenset()
+            now = self._clock()
+            for event in [*self.engine.log_off(now), LoggedOff(now, self.profile.mc_service_id)]:
+                self._tell(event)
+
+    def message(self, request: Request) -> Response:
+        """The answer to a MESSAGE, once its effect is there."""
+        now = self._clock()
+        try:
+            if not self._logged_on:
+                raise Refused("nobody is logged on", code="client.logged-off")
+            asserted = tuple(
+                address.uri for address in decode_addresses(request.headers.all("P-Asserted-Identity"))
+            )
+            arrival = Arrival(
+                request.headers.get("P-Asserted-Service"),
+                asserted,
+                request.headers.get("Content-Type") or "text/plain",
+                request.body,
+            )
+            happened, outputs = self._inbox.message(arrival, now)
+        except PeerError as error:
+            return self._refuse(request, error, now)
+        self.taken += 1
+        for event in happened:
+            self._tell(event)
+        self._listening.carry_out(outputs)
+        self._arm()
+        return make_response(request, 200)
+
+    # --- inside
+
+    def _refuse(self, request: Request, error: PeerError, now: float) -> Response:
+        answer = answer_to(error)
+        self.refused[error.code] += 1
+        sender = request.headers.get("P-Asserted-Identity") or request.from_.uri
+        self._tell(MessageRefused(now, sender, answer.status, error.code, str(error)))
+        warning = answer.warning_header(self.profile.domain)
+        headers = [] if warning is None else [warning]
+        if answer.accept:
+            headers.append(("Accept", ACCEPT))
+        return make_response(request, answer.status, headers=headers)
+
+    def _publication(self, link: Link, procedure: str, event: str) -> Publication:
+        return Publication(link, procedure, event, self.profile.impu, self._failed)
+
+    def _write_register(self) -> Content:
+        return self._write_authorisation(settings=False)
+
+    def _write_authorisation(self, *, settings: bool) -> Content:
+        content, self._csk = self._writer.authorisation(self._token(), self._clock(), settings=settings)
+        return content
+
+    async def _authorise(self) -> None:
+        if self.profile.authorisation is Authorisation.PUBLISH:
+            await self._settings.publish(lambda: self._write_authorisation(settings=True))
+        assert self._csk is not None
+        self._tell(ServiceAuthorised(self._clock(), self.profile.mc_service_id, self._csk))
+
+    def _registration_changed(self, expires: int, reason: str) -> None:
+        self._tell(RegistrationChanged(self._clock(), self.profile.mc_service_id, expires, reason))
+        if expires and self._started:
+            # The server may have forgotten everything about us.
+            self._again = self._spawn(self._start_over())
+
+    async def _start_over(self) -> None:
+        try:
+            self._settings.forget()
+            self._presence.forget()
+            await self._authorise()
+            if self._groups:
+                await self.affiliate(self._groups)
+        except McsecError as error:
+            self._failed(error)
+        for report in self._radio.reports():
+            self._reporter.report(report)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(work)
+
+    def _failed(self, error: McsecError) -> None:
+        if isinstance(error, ServiceRefused):
+            event = ProcedureFailed(self._clock(), error.procedure, error.status, str(error))
+        else:
+            event = ProcedureFailed(self._clock(), error.code, 0, str(error))
+        self._tell(event)
+
+    def _arm(self) -> None:
+        """One timer for keys and bearers. When it is early, it is set again."""
+        due = min(
+            (timer for timer in (self._radio.next_timer(), self.engine.next_timer()) if timer is not None),
+            default=None,
+        )
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if due is not None and self._logged_on:
+            wait = max(0.0, due - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(min(wait, _LONGEST), self._poll)
+
+    def _poll(self) -> None:
+        self._timer = None
+        now = self._clock()
+        for event in self.engine.poll(now):
+            self._tell(event)
+        self._listening.carry_out(self._radio.poll(now))
+        self._arm()
+
+
+#: Seconds after which the timers are looked at again in any case: packets and a set clock move them.
+_LONGEST = 3600.0
