@@ -35,3 +35,22 @@ def crypto(
         print_json(report.to_dict())
     else:
         print(report.to_text())
+
+
+@app.command("kms")
+def kms(
+    as_json: JsonOption = False,
+    requests: Annotated[int, typer.Option(min=100, max=20_000, help="Requests in a round.")] = 1000,
+    identities: Annotated[
+        int,
+        typer.Option(min=0, max=1_000_000, help="Provision so many before, to see what memory they take."),
+    ] = 0,
+) -> None:
+    """A KMS in a process of its own, over TLS: requests for each second of one core, and a plain route beside."""
+    from mcsec.lab.bench.kms import measure
+
+    report = measure(requests, identities, note)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -32,17 +31,9 @@ async def _kms(config: Path) -> None:
     from mcsec.kms.config import load
     from mcsec.kms.observe import Observer
     from mcsec.kms.service import running
+    from mcsec.net.https import stopping
 
     stop = stopping()
     async with running(load(config), Observer(), time.time()) as service:
         print(service.address, flush=True)
         await stop.wait()
-
-
-def stopping() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, event.set)
-    return event
