@@ -6,10 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from mcsec.kms.admin import admin_app, operations_app
@@ -21,24 +18,36 @@ from mcsec.net.https import Endpoint, serving
 from mcsec.net.tls import server_context
 from mcsec.wire.xml import MAX_OCTETS
 
-JWKS_PATH = "/.well-known/jwks.json"
+JWKS_PATH = b"/.well-known/jwks.json"
+_JWKS_HEADERS = {"content-type": "application/jwk-set+json", "cache-control": "max-age=300"}
 _XML = b"application/xml"
 _MAX_PATH_OCTETS = 4096
 
 
 class KmsApp:
-    """The KMS interface as an ASGI application: octets of the path as they came, a bounded body, one answer."""
+    """What clients reach, as an ASGI application: the KMS interface, and the JWKS of the domain's own issuer.
+
+    No router stands before it: a router sees paths decoded, and what looks like another path then is one.
+    """
 
     def __init__(self, kms: Kms) -> None:
         self._kms = kms
+        self._jwks = local_jwks(kms.config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
         raw_path: bytes = scope["raw_path"][:_MAX_PATH_OCTETS]
-        if scope["method"] != "POST":
+        if raw_path == JWKS_PATH and scope["method"] == "GET":
+            answer = Response(self._jwks or b"", 200 if self._jwks else 404, _JWKS_HEADERS)
+            await answer(scope, receive, send)
+        elif scope["method"] != "POST":
             await _send(send, Answer(405, b""), {b"allow": b"POST"})
-            return
+        else:
+            await self._post(raw_path, dict(scope["headers"]), receive, send)
+
+    async def _post(
+        self, raw_path: bytes, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
         body = await _body(receive)
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         answer = await self._kms.handle(raw_path, authorization, body)
@@ -72,18 +81,6 @@ async def _send(send: Send, answer: Answer, extra: Mapping[bytes, bytes]) -> Non
     await send({"type": "http.response.body", "body": answer.document})
 
 
-def client_app(kms: Kms) -> Starlette:
-    """What clients reach: the KMS interface, and the JWKS of the domain's own issuer."""
-    jwks = local_jwks(kms.config)
-
-    async def keys(_: Request) -> Response:
-        if jwks is None:
-            return Response(status_code=404)
-        return Response(jwks, media_type="application/jwk-set+json", headers={"cache-control": "max-age=300"})
-
-    return Starlette(routes=[Route(JWKS_PATH, keys), Mount("/", app=KmsApp(kms))])
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """A KMS that serves: where clients reach it, where its operators do."""
@@ -110,7 +107,7 @@ async def running(config: Configuration, observer: Observer, now: float) -> Asyn
             endpoint = config.endpoint(config.kms.operations)
             operations = await stack.enter_async_context(serving(operations_app(kms), endpoint))
         endpoint = config.endpoint(config.kms.listen)
-        clients = await stack.enter_async_context(serving(client_app(kms), endpoint, tls))
+        clients = await stack.enter_async_context(serving(KmsApp(kms), endpoint, tls))
         address = f"https://{clients}"
         observer.ready(True)
         observer.note("ready", address=address, kms=config.kms.uri)
