@@ -55,10 +55,20 @@ class Adversary:
         self._public = public
         self._name_spaces = [public, *others]
         self._keys: list[Key] = []
+        self._receivers: dict[bytes, SakkeReceiver] = {}
 
     def learn(self, keys: Iterable[Key]) -> None:
-        """Keys that the domain's GMS made."""
-        self._keys += keys
+        """Keys that the domain's GMS made; those that are known already are no news."""
+        self._keys += [key for key in keys if key not in self._keys]
+
+    def forge(self, name: str, client: str, client_kms: KmsPublicKeys, group: str, now: float) -> bytes:
+        """A MuSiK download for ``client`` in the name of its server: this KMS can sign for any name under itself."""
+        period = self._public.period_at(now)
+        material = self._master.extract(self._public.uid_in(name, period))
+        impostor = IdentityKeys.validate(self._public, name, period, material.rsk, material.ssk, material.pvt)
+        maker = Maker(self._public.kms_uri, name)
+        key = make(PurposeTag.MUSIK, scope=Scope.of(group), maker=maker, now=now)
+        return write(key, Initiator(impostor, self._public), [Recipient(client, client_kms)], now)[0]
 
     def attack(self, packets: Iterable[bytes], key_messages: Iterable[tuple[str, bytes]]) -> Attempt:
         """Tries everything on recorded SRTCP ``packets`` and ``key_messages`` (receiver's URI, I_MESSAGE)."""
@@ -84,27 +94,18 @@ class Adversary:
         for space in self._name_spaces:
             attempt.tries += 1
             uid = space.uid_of(uri, message.timestamp.unix)
-            receiver = SakkeReceiver(self._public.encryption, uid, self._master.encryption.extract(uid))
             try:
-                opened.append(receiver.decapsulate(message.sakke.sed))
+                opened.append(self._posing_as(uid).decapsulate(message.sakke.sed))
             except PeerError:
                 continue
         attempt.keys_opened += len(opened)
         return opened
 
-
-def forged_download(
-    impostor: IdentityKeys,
-    impostor_kms: KmsPublicKeys,
-    client: str,
-    client_kms: KmsPublicKeys,
-    group: str,
-    now: float,
-) -> bytes:
-    """A MuSiK download for ``client`` in the name of its server, signed by keys that another domain's KMS gave out."""
-    maker = Maker(impostor_kms.kms_uri, impostor.uri)
-    key = make(PurposeTag.MUSIK, scope=Scope.of(group), maker=maker, now=now)
-    return write(key, Initiator(impostor, impostor_kms), [Recipient(client, client_kms)], now)[0]
+    def _posing_as(self, uid: bytes) -> SakkeReceiver:
+        if uid not in self._receivers:
+            rsk = self._master.encryption.extract(uid)
+            self._receivers[uid] = SakkeReceiver(self._public.encryption, uid, rsk)
+        return self._receivers[uid]
 
 
 def _read(packet: bytes, secret: Secret, rand: bytes, cs_id: int) -> tuple[rtcp.Message, ...]:

@@ -64,9 +64,10 @@ class Air:
 
     def __init__(self, tmgi: Tmgi) -> None:
         self.tmgi = tmgi
-        # A fresh address and ports, so that two runs on one machine do not hear one another.
+        # A fresh address and ports, so that two runs on one machine do not hear one another. The ports are below
+        # those that the system gives out by itself.
         address = IPv4Address("239.192.0.0") + secrets.randbits(18)
-        base = 20_000 + 4 * secrets.randbelow(10_000)
+        base = 20_000 + 4 * secrets.randbelow(3_000)
         self.groups = {
             Traffic.SUBCHANNEL_CONTROL: MulticastGroup(address, base),
             Traffic.MBMS_FLOOR: MulticastGroup(address, base + 1),

@@ -7,13 +7,16 @@ what was observed on the sockets, not what was meant to happen.
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mcsec.ids import Tmgi
 from mcsec.lab.acts import locked_out, media_unread, protected_broadcast, refusals
+from mcsec.lab.adversary import Adversary
 from mcsec.lab.air import Air
 from mcsec.lab.claims import DemoReport
-from mcsec.lab.domain import Domain
+from mcsec.lab.domain import lab_domain
 from mcsec.lab.evidence import key_rows, write_capture, write_keylog
 from mcsec.lab.keying import give_group_keys, give_signalling_keys
 from mcsec.lab.release_13 import control_statement, release_13
@@ -31,9 +34,15 @@ async def run(output: Path, say: Say) -> DemoReport:
     now = time.time()
     report = DemoReport()
     say("Two MC domains, each with a KMS of its own: a.example (listeners, bearer) and b.example (group)")
-    a, b = Domain.create("a.example", now), Domain.create("b.example", now)
     tmgi = Tmgi(0x00A001, "001", "01")
-    async with Air(tmgi) as air:
+    async with AsyncExitStack() as stack:
+        # Domains that end with the demo: their secrets go with the directory.
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="mcsec-demo-")))
+        a = await stack.enter_async_context(lab_domain(home, "a.example", now))
+        b = await stack.enter_async_context(lab_domain(home, "b.example", now))
+        say("Servers and clients fetch their keys over HTTPS, each with its own access token")
+        await a.kms.trust(b.kms, now)
+        air = await stack.enter_async_context(Air(tmgi))
         stage = Stage(
             a,
             b,
@@ -41,9 +50,12 @@ async def run(output: Path, say: Say) -> DemoReport:
             report,
             say,
             group="sip:rescue@b.example",
-            talker=b.add_client("talker", [], now),
-            outsider=a.add_client("outsider", [b], now),
-            listeners=[a.add_client(f"listener{number}", [b], now) for number in range(1, LISTENERS + 1)],
+            talker=await b.add_client("talker", [], now),
+            outsider=await a.add_client("outsider", [b], now),
+            listeners=[
+                await a.add_client(f"listener{number}", [b], now) for number in range(1, LISTENERS + 1)
+            ],
+            adversary=Adversary(await b.kms.master_keys(), b.kms.public, [a.kms.public]),
         )
         for client in [*stage.listeners, stage.outsider]:
             await air.join(client, stage.group)

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mcsec.client.engine import ClientEngine, Party
-from mcsec.crypto.kms_keys import IdentityKeys, KmsMasterKeys, KmsPublicKeys
+from mcsec.errors import LocalError
 from mcsec.gms.engine import GmsEngine
+from mcsec.lab.kms import LabKms, lab_kms
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
 from mcsec.server.engine import ServerEngine
-
-#: UserKeyPeriod of TS 33.180's own example: 30 days.
-KEY_PERIOD = 2_592_000
-
-
-@dataclass(frozen=True, slots=True)
-class Kms:
-    """A domain's KMS, as keys: what it keeps, and what it publishes."""
-
-    master: KmsMasterKeys
-    public: KmsPublicKeys
-
-    @classmethod
-    def create(cls, domain: str) -> Kms:
-        """A KMS with fresh master secrets."""
-        master = KmsMasterKeys.generate()
-        return cls(master, master.public(f"kms.{domain}", KEY_PERIOD))
-
-    def provision(self, uri: str, now: float) -> IdentityKeys:
-        """The validated keys of ``uri`` for the present key period."""
-        period = self.public.period_at(now)
-        material = self.master.extract(self.public.uid_in(uri, period))
-        return IdentityKeys.validate(self.public, uri, period, material.rsk, material.ssk, material.pvt)
 
 
 @dataclass(slots=True)
@@ -45,7 +25,7 @@ class Domain:
     """
 
     name: str
-    kms: Kms
+    kms: LabKms
     server: ServerEngine
     gms: GmsEngine
     clients: dict[str, ClientEngine] = field(default_factory=dict)
@@ -65,30 +45,35 @@ class Domain:
         """The domain's GMS as clients know it, whose groups are at home here."""
         return Party(self.gms_uri, self.kms.public.kms_uri, self.name)
 
-    @classmethod
-    def create(cls, name: str, now: float) -> Domain:
-        """A domain with its own KMS, and a server and a GMS provisioned by it."""
-        kms = Kms.create(name)
-        server_keys = kms.provision(mdsi_of(name), now)
-        server = ServerEngine(
-            name,
-            Initiator(server_keys, kms.public),
-            Recipient("", kms.public),
-            Receiver([server_keys], [kms.public], ReplayCache()),
-        )
-        gms = GmsEngine(name, Initiator(kms.provision(gms_of(name), now), kms.public))
-        return cls(name, kms, server, gms)
-
-    def add_client(self, user: str, partners: Iterable[Domain], now: float) -> ClientEngine:
-        """A client of this domain that also knows the KMSs of ``partners``."""
+    async def add_client(self, user: str, partners: Iterable[Domain], now: float) -> ClientEngine:
+        """A client of this domain, provisioned by its KMS. It must know the KMSs of ``partners`` from there."""
         uri = f"sip:{user}@{self.name}"
-        client = ClientEngine(
-            [self.kms.provision(uri, now)],
-            [domain.kms.public for domain in [self, *partners]],
-            Party(self.mdsi, self.kms.public.kms_uri, self.name),
-        )
+        keys, known = await self.kms.provision(uri, now)
+        missing = {domain.kms.public.kms_uri for domain in partners} - {kms.kms_uri for kms in known}
+        if missing:
+            raise LocalError(f"the KMS of {self.name} vouches for no {', '.join(sorted(missing))}")
+        client = ClientEngine([keys], known, Party(self.mdsi, self.kms.public.kms_uri, self.name))
         self.clients[uri] = client
         return client
+
+
+@asynccontextmanager
+async def lab_domain(directory: Path, name: str, now: float) -> AsyncIterator[Domain]:
+    """A domain with its own KMS, running, and a server and a GMS that it provisioned.
+
+    Server and GMS know no KMS but their own.
+    """
+    async with lab_kms(directory / name, name, now) as kms:
+        server_keys, known = await kms.provision(mdsi_of(name), now)
+        (public,) = known
+        server = ServerEngine(
+            name,
+            Initiator(server_keys, public),
+            Recipient("", public),
+            Receiver([server_keys], known, ReplayCache()),
+        )
+        gms_keys, _ = await kms.provision(gms_of(name), now)
+        yield Domain(name, kms, server, GmsEngine(name, Initiator(gms_keys, public)))
 
 
 def mdsi_of(name: str) -> str:

@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from mcsec.crypto.srtp import SrtpProfile
-from mcsec.ids import KeyId
 from mcsec.keys.key import Key
 from mcsec.keys.kinds import Traffic
 from mcsec.lab.air import Heard
@@ -26,24 +25,24 @@ _WORDS = {
 
 def key_rows(sent: Sequence[OnBearer | ToClient], tap: Sequence[Heard]) -> list[KeyEvidence]:
     """A row for each key and each class of traffic that the tap saw protected by it."""
-    keys: dict[KeyId, Key] = {one.key.key_id: one.key for one in sent}
-    counts: dict[tuple[KeyId, Traffic], list[int]] = {}
+    keys = {one.key.key_id.encode(): one.key for one in sent}
+    sizes: dict[tuple[bytes, Traffic], list[int]] = {}
     for heard in tap:
-        if heard.traffic not in _WORDS:
-            continue
-        key_id = KeyId.decode(heard.octets[-4:])
-        counts.setdefault((key_id, heard.traffic), []).append(len(heard.octets))
-    return [
-        KeyEvidence(
-            key=f"{key_id.tag.label} {key_id}",
-            made_by=keys[key_id].maker.entity,
-            domain=keys[key_id].maker.domain,
-            protected=_WORDS[traffic],
-            packets=len(sizes),
-            octets=sum(sizes),
-        )
-        for (key_id, traffic), sizes in counts.items()
-    ]
+        if heard.traffic in _WORDS:
+            # Anybody on this machine can send here, so the octets may be no MKI of ours.
+            sizes.setdefault((heard.octets[-4:], heard.traffic), []).append(len(heard.octets))
+    return [_row(mki, keys.get(mki), _WORDS[traffic], found) for (mki, traffic), found in sizes.items()]
+
+
+def _row(mki: bytes, key: Key | None, protected: str, sizes: Sequence[int]) -> KeyEvidence:
+    return KeyEvidence(
+        key=f"unknown {mki.hex()}" if key is None else f"{key.key_id.tag.label} {key.key_id}",
+        made_by="nobody here" if key is None else key.maker.entity,
+        domain="" if key is None else key.maker.domain,
+        protected=protected,
+        packets=len(sizes),
+        octets=sum(sizes),
+    )
 
 
 def write_capture(path: Path, tap: Iterable[Heard]) -> Path:

@@ -9,8 +9,8 @@ from mcsec.client.events import FloorHeard
 from mcsec.ids import PurposeTag
 from mcsec.keys.audit import state_control
 from mcsec.keys.kinds import Traffic
-from mcsec.keys.provenance import verify
-from mcsec.lab.stage import Stage, adversary_of, broadcast_floor
+from mcsec.keys.provenance import ChainBroken, verify
+from mcsec.lab.stage import Stage, broadcast_floor
 from mcsec.mikey.build import Recipient
 from mcsec.server.engine import Partner
 from mcsec.server.signalling import OnBearer, ToClient
@@ -36,16 +36,16 @@ async def release_13(stage: Stage) -> None:
 
     before = len(stage.fresh(Traffic.MBMS_FLOOR))
     sent = broadcast_floor(stage, group, now)
-    complete = await air.until(lambda: heard_floor() == len(stage.listeners))
+    served = await air.until(lambda: heard_floor() == len(stage.listeners))
     unicast = [one for one in sent if isinstance(one, ToClient)]
     stage.report.claim(
         "release13-without-mkfc-refuses",
         "without B's MKFC the Release 13 way sends nothing on the bearer and serves by unicast under CSK",
-        complete
+        served
         and not any(isinstance(one, OnBearer) for one in sent)
         and len(stage.fresh(Traffic.MBMS_FLOOR)) == before
         and {one.key.key_id.tag for one in unicast} == {PurposeTag.CSK},
-        f"0 packets on the bearer, {len(unicast)} by unicast; "
+        f"{len(stage.fresh(Traffic.MBMS_FLOOR)) - before} packets on the bearer, {len(unicast)} by unicast; "
         f"{heard_floor()} of {len(stage.listeners)} listeners served",
     )
     stage.say("B's GMS now gives its MKFC to A's server and clients")
@@ -58,17 +58,17 @@ async def release_13(stage: Stage) -> None:
         client.groups[group] = stage.b.gms_party
         client.key_message(message, Carrier.GROUP_KEYS, now)
         air.heard(client.uri).clear()
+    before = len(stage.fresh(Traffic.MBMS_FLOOR))
     broadcast_floor(stage, group, now)
-    complete = await air.until(
+    await air.until(
         lambda: heard_floor() == len(stage.listeners) and len(stage.fresh(Traffic.MBMS_FLOOR)) == before + 2
     )
-    on_air = stage.fresh(Traffic.MBMS_FLOOR)[before:]
-    attempt = adversary_of(stage).attack(on_air, stage.key_messages)
+    attempt = stage.attack(stage.fresh(Traffic.MBMS_FLOOR)[before:])
     read = sorted(type(message).__name__ for message in attempt.messages)
     stage.report.claim(
         "release13-foreign-mkfc-leaks",
         "with B's MKFC the broadcast works, and the same adversary now reads the floor control: the key issue",
-        complete and read == ["FloorIdle", "FloorTaken"],
+        heard_floor() == len(stage.listeners) and read == ["FloorIdle", "FloorTaken"],
         f"{heard_floor()} of {len(stage.listeners)} listeners decoded it; "
         f"the adversary read {', '.join(read) or 'nothing'}",
     )
@@ -77,15 +77,20 @@ async def release_13(stage: Stage) -> None:
 def control_statement(stage: Stage) -> None:
     """What the provenance of A's server proves, with and without the Release 13 group."""
     records = stage.a.server.records
-    verify(records, stage.a.name)
+    try:
+        verify(records, stage.a.name)
+        chain = f"{len(records)} chained records verified"
+    except ChainBroken as broken:
+        chain = str(broken)
     foreign = state_control(records, stage.a.name).foreign
     own = state_control(
         [record for record in records if record.key_id not in {use.key_id for use in foreign}], stage.a.name
     )
+    kinds = sorted({use.kind.label for use in foreign})
     stage.report.claim(
         "own-key-only",
         "every key that protected the group's signalling on A's bearer was made by A's server (MCSEC-1.X-1)",
-        own.holds and {use.key_id.tag for use in foreign} == {PurposeTag.MKFC},
-        f"{len(records)} chained records verified: {len(own.uses)} uses of own keys; from outside only the MKFC of the "
-        "Release 13 group",
+        chain.endswith("verified") and own.holds and kinds == [PurposeTag.MKFC.label],
+        f"{chain}: {len(own.uses)} uses of own keys; from outside: {', '.join(kinds) or 'none'}, "
+        "for the Release 13 group",
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mcsec.client.engine import Carrier, ClientEngine
+from mcsec.client.events import FloorHeard, GroupMapped
 from mcsec.errors import PeerError
 from mcsec.ids import PurposeTag
 from mcsec.keys.kinds import Traffic
-from mcsec.lab.adversary import Adversary
+from mcsec.lab.adversary import Adversary, Attempt
 from mcsec.lab.air import Air
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.domain import Domain
@@ -25,7 +26,7 @@ class Stage:
     """Everything the acts of the story share.
 
     ``key_messages`` are all I_MESSAGEs that passed in A, with the URI of the receiver; ``sent`` is everything that A's
-    server sent protected.
+    server sent protected; ``adversary`` holds everything that domain B keeps secret.
     """
 
     a: Domain
@@ -37,6 +38,7 @@ class Stage:
     talker: ClientEngine
     outsider: ClientEngine
     listeners: list[ClientEngine]
+    adversary: Adversary
     key_messages: list[tuple[str, bytes]] = field(default_factory=list)
     musik_downloads: dict[str, bytes] = field(default_factory=dict)
     sent: list[OnBearer | ToClient] = field(default_factory=list)
@@ -44,6 +46,19 @@ class Stage:
     def fresh(self, traffic: Traffic) -> list[bytes]:
         """What the tap recorded of one class of traffic."""
         return [heard.octets for heard in self.air.tap if heard.traffic is traffic]
+
+    def on_air(self) -> list[bytes]:
+        """The signalling that the tap recorded on the bearer."""
+        return self.fresh(Traffic.SUBCHANNEL_CONTROL) + self.fresh(Traffic.MBMS_FLOOR)
+
+    def signalling_heard(self, client: ClientEngine) -> list[FloorHeard | GroupMapped]:
+        """The control messages that ``client`` could read."""
+        return [event for event in self.air.heard(client.uri) if isinstance(event, FloorHeard | GroupMapped)]
+
+    def attack(self, packets: Sequence[bytes]) -> Attempt:
+        """The adversary, with every key that B's GMS made so far, on ``packets`` and all I_MESSAGEs of A."""
+        self.adversary.learn(self.b.gms.keys)
+        return self.adversary.attack(packets, self.key_messages)
 
 
 def deliver(stage: Stage, download: Download, now: float) -> None:
@@ -77,10 +92,3 @@ def broadcast_floor(stage: Stage, group: str, now: float) -> list[Sent]:
         sent += air.send(server.floor(air.tmgi, group, message, now), Traffic.MBMS_FLOOR)
     stage.sent += [one for one in sent if isinstance(one, OnBearer | ToClient)]
     return sent
-
-
-def adversary_of(stage: Stage) -> Adversary:
-    """The holder of everything that domain B keeps secret."""
-    adversary = Adversary(stage.b.kms.master, stage.b.kms.public, [stage.a.kms.public])
-    adversary.learn(stage.b.gms.keys)
-    return adversary
