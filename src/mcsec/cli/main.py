@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mcsec
-from mcsec.cli import bench, demo, explain, init, kms, token, vectors
+from mcsec.cli import bench, client, demo, explain, init, kms, token, vectors
 from mcsec.cli import run as run_entity
 from mcsec.cli.output import log_to_stderr
 from mcsec.errors import McsecError
@@ -25,6 +25,7 @@ app.command("init")(init.init)
 app.add_typer(run_entity.app, name="run")
 app.add_typer(kms.app, name="kms")
 app.add_typer(token.app, name="token")
+app.add_typer(client.app, name="client")
 app.command("demo")(demo.demo)
 app.command("explain")(explain.explain)
 app.add_typer(vectors.app, name="vectors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ from mcsec.net.sip.vetting import Abilities
 
 #: What a client answers; all else is 405 before anybody looks at it.
 METHODS = ("MESSAGE", "OPTIONS", "NOTIFY", "ACK", "CANCEL", "BYE")
+#: Clients that log off at a time.
+_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,8 @@ class ClientHost:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            for client in self.clients:
-                await client.log_off()
+            turns = asyncio.Semaphore(_TOGETHER)
+            await asyncio.gather(*(_log_off(client, turns) for client in self.clients))
         finally:
             await self._stack.aclose()
 
@@ -119,3 +122,8 @@ class ClientHost:
         uri = request.parsed_uri()
         client = self._by_contact.get(uri.user or "") or self._clients.get(uri.address_of_record())
         return make_response(request, 404) if client is None else client.message(request)
+
+
+async def _log_off(client: McClient, turns: asyncio.Semaphore) -> None:
+    async with turns:
+        await client.log_off()

@@ -78,7 +78,7 @@ class McClient:
         self._announcements = Announcements(engine, radio)
         self._inbox = Inbox(profile, engine, self._announcements)
         self._writer = ContentWriter(profile, engine)
-        self._reporter = Reporter(link, self._writer, profile.impu, on_event, self._failed, clock)
+        self._reporter = Reporter(link, self._writer, profile.impu, on_event, self.failed, clock)
         self._listening = ListeningSide(
             engine, radio, airwaves, on_event, self._reporter.report, self._arm, clock
         )
@@ -90,7 +90,7 @@ class McClient:
             profile,
             self._write_register if by_register else None,
             self._registration_changed,
-            self._failed,
+            self.failed,
         )
         self._groups: tuple[str, ...] = ()
         self._csk: KeyId | None = None
@@ -172,7 +172,7 @@ class McClient:
                 try:
                     await self._settings.end(lambda: self._writer.log_off(self._clock()))
                 except PeerError as error:
-                    self._failed(error)
+                    self.failed(error)
             await self._registering.stop()
         finally:
             self._settings.forget()
@@ -225,7 +225,7 @@ class McClient:
         return make_response(request, answer.status, headers=headers)
 
     def _publication(self, link: Link, procedure: str, event: str) -> Publication:
-        return Publication(link, procedure, event, self.profile.impu, self._failed)
+        return Publication(link, procedure, event, self.profile.impu, self.failed)
 
     def _write_register(self) -> Content:
         return self._write_authorisation(settings=False)
@@ -254,14 +254,15 @@ class McClient:
             if self._groups:
                 await self.affiliate(self._groups)
         except McsecError as error:
-            self._failed(error)
+            self.failed(error)
         for report in self._radio.reports():
             self._reporter.report(report)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(work)
 
-    def _failed(self, error: McsecError) -> None:
+    def failed(self, error: McsecError) -> None:
+        """Tell that a procedure of this client failed, in the background."""
         if isinstance(error, ServiceRefused):
             event = ProcedureFailed(self._clock(), error.procedure, error.status, str(error))
         else:

@@ -1,0 +1,247 @@
+"""Configuration of clients: one TOML file for one client, or for many that differ by a number.
+
+``{n}`` in an identity, a client ID or a file name stands for the number of the client, from 1. Paths are relative to
+the directory of the file. Unknown names are refused, so that a misspelt switch is noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import uuid
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mcsec._core import Secret
+from mcsec.client.engine import Party
+from mcsec.client.host import HostSettings
+from mcsec.client.profile import Authorisation, Profile
+from mcsec.errors import LocalError
+from mcsec.net.multicast import LOOPBACK
+from mcsec.net.sip.peer import DEFAULT_PORT, Hop, Trust
+from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.tls import client_context
+
+_CLIENT_IDS = uuid.UUID("5f9d4c0e-7a3b-4a54-9a5e-0d6c1d1c0f10")
+_MOST_TOKEN_OCTETS = 16_384
+
+
+class ConfigError(LocalError):
+    """The configuration cannot be used; the text says where."""
+
+    code = "config"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TokenSection(_Section):
+    """Where the access token is: a file, or an environment variable. Read again each time one is needed."""
+
+    file: str | None = None
+    env: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.file is None) == (self.env is None):
+            raise ValueError("give either file or env")
+        return self
+
+
+class ClientSection(_Section):
+    """Who the client is. ``impu`` is ``identity`` unless given; ``client_id`` is made from it unless given."""
+
+    identity: str = Field(min_length=5)
+    impu: str = ""
+    client_id: str = ""
+    groups: list[str] = []
+    area: int | None = Field(default=None, ge=0, le=0xFFFF)
+    authorisation: Authorisation = Authorisation.REGISTER
+    protect_xml: bool = True
+    require_protected_xml: bool = True
+    expires: int = Field(default=3600, ge=10, le=86_400)
+    silence: float = Field(default=10.0, gt=0)
+    interface: str = LOOPBACK
+
+
+class ServerSection(_Section):
+    """The participating function: where it is, and as whom it is believed.
+
+    ``name`` is what its certificate must show, ``host`` unless given. ``trust`` are networks whose assertions count
+    over UDP and TCP; over TLS the certificate's name counts.
+    """
+
+    host: str = Field(min_length=1)
+    port: int = Field(default=0, ge=0, le=65535)
+    transport: Literal["TLS", "TCP", "UDP"] = "TLS"
+    name: str = ""
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    domain: str = Field(min_length=1)
+    psi: str = Field(min_length=5)
+    mdsi: str = Field(min_length=1)
+    registrar: str = ""
+    local: str = "127.0.0.1"
+    trust: list[str] = []
+
+
+class KmsSection(_Section):
+    """The KMS of client and server. Protection keys are kept in ``keys``, wrapped under ``kek``."""
+
+    address: str = Field(min_length=9)
+    uri: str = Field(min_length=1)
+    ca: str | None = None
+    protection: bool = True
+    kek: str = "file:client.kek"
+    keys: str = "{client_id}.kms-keys"
+    token: TokenSection | None = None
+
+
+class _File(_Section):
+    client: ClientSection
+    server: ServerSection
+    kms: KmsSection
+    token: TokenSection
+
+
+def _wrong(path: Path, where: str, what: str) -> ConfigError:
+    return ConfigError(f"{path}: {where}: {what}", hint="docs/client.md says what each name means")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a file says, and the directory that paths start from."""
+
+    file: Path
+    content: _File
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The configuration in a file.
+
+        :raises ConfigError: it cannot be read, or says something that is not understood.
+        """
+        try:
+            content: dict[str, Any] = tomllib.loads(path.read_text())
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}", hint="docs/client.md has an example") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from None
+        try:
+            return cls(path.absolute(), _File.model_validate(content))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise _wrong(path, ".".join(str(part) for part in first["loc"]), first["msg"]) from None
+
+    @property
+    def kms(self) -> KmsSection:
+        """The KMS's section."""
+        return self.content.kms
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups to be affiliated to."""
+        return tuple(self.content.client.groups)
+
+    def path(self, name: str) -> Path:
+        """A path of the configuration."""
+        return self.file.parent / name
+
+    def profile(self, number: int) -> Profile:
+        """Client ``number``, from 1.
+
+        :raises ConfigError: an identity is none.
+        """
+        client, server = self.content.client, self.content.server
+        identity = _numbered(client.identity, number)
+        client_id = _numbered(client.client_id, number) or f"urn:uuid:{uuid.uuid5(_CLIENT_IDS, identity)}"
+        try:
+            return Profile(
+                mc_service_id=identity,
+                impu=_numbered(client.impu, number) or identity,
+                client_id=client_id,
+                registrar=server.registrar or f"sip:{server.domain}",
+                psi=server.psi,
+                server=Party(server.mdsi, self.kms.uri, server.domain),
+                authorisation=client.authorisation,
+                protect_xml=client.protect_xml,
+                require_protected_xml=client.require_protected_xml,
+                expires=client.expires,
+            )
+        except LocalError as error:
+            raise ConfigError(f"{self.file}: {error}") from None
+
+    def check_count(self, count: int) -> None:
+        """Whether the file describes that many clients.
+
+        :raises ConfigError: several, and their identities would be one.
+        """
+        if count > 1 and "{n}" not in self.content.client.identity:
+            raise _wrong(self.file, "client.identity", "several clients need {n} in it")
+
+    def token(self, number: int, *, for_kms: bool = False) -> Secret:
+        """The access token of client ``number``, read now.
+
+        :raises ConfigError: there is none, or it is no token.
+        """
+        source = (self.kms.token if for_kms else None) or self.content.token
+        if source.env is not None:
+            name = _numbered(source.env, number)
+            text = os.environ.get(name, "")
+            where = f"environment variable {name}"
+        else:
+            file = self.path(_numbered(source.file or "", number))
+            where = str(file)
+            try:
+                text = file.read_text("ascii")[: _MOST_TOKEN_OCTETS + 1]
+            except OSError as error:
+                raise _wrong(self.file, "token", f"{where}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise _wrong(self.file, "token", f"{where}: no token") from None
+        text = text.strip()
+        if not text or len(text) > _MOST_TOKEN_OCTETS or not text.isascii() or not text.isprintable():
+            raise _wrong(self.file, "token", f"{where} holds no access token")
+        return Secret(text.encode())
+
+    def host(self) -> HostSettings:
+        """How the clients reach their server.
+
+        :raises ConfigError: an address that is none. :raises TlsError: a file cannot be used.
+        """
+        server = self.content.server
+        port = server.port or DEFAULT_PORT[server.transport]
+        context = None
+        if server.transport == "TLS":
+            context = client_context(
+                self._optional(server.ca),
+                certificate=self._optional(server.certificate),
+                key=self._optional(server.key),
+            )
+        name = server.name or server.host
+        names = frozenset({name.lower()}) if server.transport == "TLS" else frozenset[str]()
+        trust = Trust(names=names, addresses=self._networks(), datagrams=True)
+        return HostSettings(
+            Hop(server.transport, server.host, port, name),
+            EndpointSettings(trust=trust, client_tls=context),
+            (server.local, 0),
+            self.content.client.interface,
+        )
+
+    def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        try:
+            return tuple(ip_network(text) for text in self.content.server.trust)
+        except ValueError as error:
+            raise _wrong(self.file, "server.trust", str(error)) from None
+
+    def _optional(self, name: str | None) -> Path | None:
+        return None if name is None else self.path(name)
+
+
+def _numbered(text: str, number: int) -> str:
+    return text.replace("{n}", str(number))
