@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -221,8 +222,11 @@ class Operations:
     async def back_up(self, target: Path, key: Kek, now: float) -> None:
         """A sealed copy of everything, which ``key`` alone opens.
 
-        :raises StoreError: it cannot be written.
+        :raises OperationError: the file exists. :raises StoreError: it cannot be written.
         """
+        if await asyncio.to_thread(target.exists):
+            raise OperationError(f"{target} exists; a backup never overwrites")
+        # Noted first, so that the copy tells of itself.
         async with self.kms.ledger.change(now) as change:
             change.note(Entry(Act.BACKED_UP, OPERATOR, "", reason=f"under key {key.id}"))
         config = self.kms.config

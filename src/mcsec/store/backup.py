@@ -79,7 +79,7 @@ def _write(database: Path, target: Path, kek: Kek, recovery: Kek) -> None:
                 os.fsync(sealed.fileno())
         except (OSError, sqlite3.Error) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(f"{target}: {reason}") from None
+            raise StoreError(f"{target}: {reason}", code="store.backup-file") from None
 
 
 @contextmanager
