@@ -83,8 +83,8 @@ class Reporter:
             session = None if report.group is None else self.sessions.get(report.group, report.group)
             try:
                 await self._send("listening report", self._writer.listening(report, session, self._clock()))
-            except (NoAnswer, Unreachable):
-                if pause is None:
+            except (NoAnswer, Unreachable, ServiceRefused) as error:
+                if pause is None or not _may_pass(error):
                     raise
                 await asyncio.sleep(pause)
                 if about in self._waiting:
@@ -98,3 +98,8 @@ class Reporter:
         response = await self._link.ask("MESSAGE", from_client(self._impu), content)
         if not response.ok:
             raise ServiceRefused(procedure, response)
+
+
+def _may_pass(error: McsecError) -> bool:
+    """Whether asking again may help: nobody answered, or the server is busy (RFC 3261 21.5)."""
+    return not isinstance(error, ServiceRefused) or error.status in (408, 480, 500, 503, 504)
