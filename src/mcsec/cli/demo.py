@@ -16,6 +16,15 @@ def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where capture and key log go.", file_okay=False)
     ] = Path("mcsec-demo"),
+    seed: Annotated[
+        str | None,
+        typer.Option(
+            help="FOR TESTS ONLY, never where anything is to stay secret: keys, key IDs, SSRCs, addresses and ports "
+            "come from this text, so that a run can be repeated and whoever knows it has every key. Two runs with "
+            "one seed at a time hear each other.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Two MC domains, one protected broadcast over real multicast on loopback, and an adversary.
 
@@ -27,7 +36,7 @@ def demo(
     def say(text: str) -> None:
         note(f"· {text}")
 
-    report = asyncio.run(run(output, say))
+    report = asyncio.run(run(output, say, seed))
     if as_json:
         print_json(report.to_dict())
     else:

@@ -26,6 +26,8 @@ def demo_lines(report: DemoReport) -> Iterator[str]:
     yield ""
     for kind, path in report.files.items():
         yield f"{kind}: {path}"
+    if report.seeded:
+        yield "seeded: the keys of this run came from a seed; it is good for tests only"
     held = sum(claim.passed for claim in report.claims)
     verdict = "PASS" if report.passed else "FAIL"
     yield f"{verdict}: {held} of {len(report.claims)} claims hold, {report.seconds:.1f} s"

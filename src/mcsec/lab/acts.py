@@ -106,8 +106,8 @@ def locked_out(stage: Stage) -> None:
         "outsider-locked-out",
         "a client of A that was not given the key reads no signalling",
         not read and outsider.dropped["keyring.unknown"] == len(on_air) > 0,
-        f"{outsider.dropped.total()} packets received, {len(read)} read; it holds the GMK and hears media: "
-        f"{sum(isinstance(event, MediaHeard) for event in stage.air.heard(outsider.uri))} frames",
+        f"{outsider.dropped['keyring.unknown'] + len(read)} packets received, {len(read)} read; it holds the GMK and "
+        f"hears media: {sum(isinstance(event, MediaHeard) for event in stage.air.heard(outsider.uri))} frames",
     )
     attempt = stage.attack(on_air)
     stage.report.claim(

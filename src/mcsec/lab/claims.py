@@ -40,13 +40,14 @@ class KeyEvidence:
 
 @dataclass(slots=True)
 class DemoReport:
-    """Everything a demo has to say."""
+    """Everything a demo has to say. ``seeded``: its keys came from a seed, so that it proves nothing to strangers."""
 
     claims: list[Claim] = field(default_factory=list)
     keys: list[KeyEvidence] = field(default_factory=list)
     traffic: dict[str, dict[str, int]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    seeded: bool = False
 
     @property
     def passed(self) -> bool:
@@ -78,6 +79,7 @@ class DemoReport:
             "traffic": self.traffic,
             "files": self.files,
             "seconds": round(self.seconds, 3),
+            "seeded": self.seeded,
         }
 
 

@@ -20,19 +20,29 @@ from mcsec.lab.domain import lab_domain
 from mcsec.lab.evidence import key_rows, write_capture, write_keylog
 from mcsec.lab.keying import give_group_keys, give_signalling_keys
 from mcsec.lab.release_13 import control_statement, release_13
+from mcsec.lab.seeded import WARNING, fixed_randomness
 from mcsec.lab.stage import Say, Stage
 
 LISTENERS = 4
 
 
-async def run(output: Path, say: Say) -> DemoReport:
+async def run(output: Path, say: Say, seed: str | None = None) -> DemoReport:
     """Plays the story and leaves capture and key log in ``output``.
 
     :param say: is told each step.
+    :param seed: for tests only: makes a run that can be repeated, and that protects nothing
+        (:mod:`mcsec.lab.seeded`).
     """
+    if seed is None:
+        return await _play(output, say, DemoReport())
+    say(WARNING)
+    with fixed_randomness(seed):
+        return await _play(output, say, DemoReport(seeded=True))
+
+
+async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
     started = time.monotonic()
     now = time.time()
-    report = DemoReport()
     say("Two MC domains, each with a KMS of its own: a.example (listeners, bearer) and b.example (group)")
     tmgi = Tmgi(0x00A001, "001", "01")
     async with AsyncExitStack() as stack:
