@@ -34,6 +34,7 @@ from mcsec.net.sip.timers import Timings
 from mcsec.net.sip.transport import TransportSettings
 from mcsec.net.sip.vetting import Abilities
 from mcsec.net.sip.window import WindowSettings
+from support.sip_raw import raw_server
 from support.sip_tls import TestAuthority
 
 pytestmark = pytest.mark.anyio
@@ -223,11 +224,8 @@ async def test_nobody_there() -> None:
 async def test_a_connection_that_breaks_fails_its_requests_at_once() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.close()
 
-    broken = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    async with broken, pair("TCP") as (_, asking, hop):
-        port = broken.sockets[0].getsockname()[1]
+    async with raw_server(hang_up) as (_, port), pair("TCP") as (_, asking, hop):
         with pytest.raises(Unreachable):
             await asking.request(message(), replace(hop, port=port))
 
@@ -406,14 +404,11 @@ async def test_a_silent_peer_is_noticed_by_ping() -> None:
         while data := await reader.read(4096):
             if data[-4:] == b"\r\n\r\n" and not data.startswith(b"MESSAGE"):
                 got.set()
-        writer.close()
 
     settings = TransportSettings(ping=0.05, pong=0.1)
-    listener = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with listener, pair("TCP", transport=settings) as (_, asking, hop):
-        hop = replace(hop, port=listener.sockets[0].getsockname()[1])
+    async with raw_server(silent) as (_, port), pair("TCP", transport=settings) as (_, asking, hop):
         with pytest.raises(Unreachable):
-            await asking.request(message(), hop)
+            await asking.request(message(), replace(hop, port=port))
         assert got.is_set()
 
 

@@ -21,6 +21,7 @@ from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.template import Branches, MessageTemplate, via_line
 from mcsec.net.sip.timers import Timings
 from mcsec.net.sip.window import WindowSettings
+from support.sip_raw import raw_server
 
 FAST = Timings(t1=0.05, t2=0.2, t4=0.2)
 ICSI = '*;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.mcptt";require;explicit'
@@ -195,18 +196,19 @@ async def test_a_losing_link_delivers_everything() -> None:
 async def test_what_cannot_be_sent_has_an_outcome_too() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.close()
 
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        broken = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-        async with broken, Endpoint(lambda request, peer: make_response(request, 200)) as sender:
+        async with (
+            raw_server(hang_up) as broken,
+            Endpoint(lambda request, peer: make_response(request, 200)) as sender,
+        ):
             outcomes: list[Outcome] = []
             deliveries = [
                 Delivery("sip:bob@mc.example", b"x", Hop("TCP", *unused.getsockname())),
-                Delivery("sip:b b@mc.example", b"x", Hop("TCP", *broken.sockets[0].getsockname())),
+                Delivery("sip:b b@mc.example", b"x", Hop("TCP", *broken)),
                 Delivery("tel:+1", b"x"),
-                Delivery("sip:bob@mc.example", b"x", Hop("TCP", *broken.sockets[0].getsockname())),
+                Delivery("sip:bob@mc.example", b"x", Hop("TCP", *broken)),
             ]
             await sender.fan_out(TEMPLATE, deliveries, outcomes.append)
             kinds = [type(outcome.error) for outcome in outcomes]

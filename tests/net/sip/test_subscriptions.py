@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcsec._core import Secret
 from mcsec.errors import WrongState
+from mcsec.net.sip.auth import DigestClient, DigestServer, Unauthorized
 from mcsec.net.sip.compose import make_request, make_response
+from mcsec.net.sip.digest import user_hash
 from mcsec.net.sip.endpoint import Endpoint
-from mcsec.net.sip.errors import BadMessage
+from mcsec.net.sip.errors import BadMessage, Unreachable
 from mcsec.net.sip.events import HandlerFailed, SipEvent
 from mcsec.net.sip.message import Request
 from mcsec.net.sip.notifying import Subscriber
@@ -263,6 +266,95 @@ async def test_a_notify_that_overtakes_the_answer_makes_the_dialog() -> None:
         assert [notification.body for notification in got] == [b"early"]
         assert subscription.state is SubscriptionState.ACTIVE
         assert (await subscription._ask_again()).status == 200
+
+
+@pytest.mark.anyio
+async def test_refreshes_that_do_not_belong_are_refused() -> None:
+    got: list[Notification] = []
+    async with pair() as (bob, watcher, hop, _):
+        subscription = await watcher.subscribe(subscribe(), got.append, hop)
+        await until(lambda: got)
+        dialog = subscription._dialog
+        assert dialog is not None
+
+        async def answer(request: Request) -> int:
+            return (await watcher.request(request, hop)).status
+
+        late = dialog.request("SUBSCRIBE", headers=[("Event", "presence")])
+        assert await answer(dialog.request("SUBSCRIBE", headers=[("Event", "conference")])) == 489
+        assert await answer(late) == 500
+        assert await answer(dialog.request("MESSAGE")) == 405
+        dialog.contact = "<broken>"
+        assert await answer(dialog.request("SUBSCRIBE", headers=[("Event", "presence")])) == 400
+        assert bob.subscribers[0].state is SubscriptionState.ACTIVE
+        assert len(got) == 1
+
+
+@pytest.mark.anyio
+async def test_a_subscriber_without_contact_is_refused_and_a_state_needs_an_answer_first() -> None:
+    async def hasty(subscriber: Subscriber) -> None:
+        with pytest.raises(WrongState):
+            await subscriber.notify(b"x", "text/plain")
+        subscriber.accept()
+        await subscriber.notify(pending=True)
+        await subscriber.notify(b"x", "text/plain")
+        with pytest.raises(WrongState):
+            await subscriber.notify(pending=True)
+
+    states: list[SubscriptionState] = []
+    async with pair(hasty) as (bob, watcher, hop, _):
+        assert (await watcher.request(subscribe(), hop)).status == 400
+        await watcher.subscribe(
+            subscribe(), lambda notification: states.append(notification.status.state), hop
+        )
+        await until(lambda: len(states) == 2)
+        assert states == [SubscriptionState.PENDING, SubscriptionState.ACTIVE]
+        await asyncio.sleep(0.02)
+        assert not [event for event in bob.events if isinstance(event, HandlerFailed)]
+
+
+@pytest.mark.anyio
+async def test_a_subscription_that_cannot_be_asked_for_leaves_nothing() -> None:
+    async with pair() as (bob, watcher, hop, _):
+        with pytest.raises(Unreachable):
+            await watcher.subscribe(subscribe(), lambda notification: None, replace(hop, port=1))
+        assert watcher.serving.usages == {}
+        subscription = await watcher.subscribe(subscribe(), lambda notification: None, hop)
+        await until(lambda: bob.subscribers)
+        subscription._target = replace(hop, port=1)
+        await subscription._refresh()
+        assert subscription.state is SubscriptionState.ACTIVE
+        await subscription.unsubscribe()
+        assert subscription.reason == "no last NOTIFY came"
+        bob.subscribers[0]._flow = None
+        bob.subscribers[0]._dialog.target = "sip:alice@127.0.0.1:1;transport=tcp"
+        await bob.subscribers[0].notify(b"x", "text/plain")
+        assert bob.subscribers[0].reason == "sip.unreachable"
+
+
+@pytest.mark.anyio
+async def test_a_subscription_is_challenged() -> None:
+    password = Secret(b"open sesame")
+    digest = DigestServer(
+        "mc.example", lambda user, algorithm: user_hash(user, "mc.example", password, algorithm)
+    )
+
+    async def guarded(subscriber: Subscriber) -> None:
+        try:
+            digest.verify(subscriber.request, 1.0)
+        except Unauthorized:
+            challenge = digest.challenge(subscriber.request, 1.0)
+            names = ("WWW-Authenticate",)
+            lines = [(name, value) for name in names for value in challenge.headers.all(name)]
+            subscriber.refuse(401, headers=lines)
+            return
+        subscriber.accept()
+        await subscriber.notify(b"x", "text/plain")
+
+    got: list[Notification] = []
+    async with pair(guarded) as (_, watcher, hop, _):
+        await watcher.subscribe(subscribe(), got.append, hop, credentials=DigestClient("alice", password))
+        await until(lambda: got)
 
 
 def test_the_table_is_whole() -> None:

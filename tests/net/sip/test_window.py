@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 
 import pytest
@@ -93,12 +94,11 @@ def simulated(
     rng, window = random.Random(seed), SendWindow(settings or WindowSettings())
     events: list[tuple[float, str]] = []
     now, free_at, answered, again = 0.0, 0.0, 0, 0
-    while now < 20.0:
+    while now < 10.0:
         while window.free:
             window.take()
-            events.append((now, "send"))
-        events.sort(reverse=True)
-        now, what = events.pop()
+            heapq.heappush(events, (now, "send"))
+        now, what = heapq.heappop(events)
         if what == "answer":
             window.answered(now)
             answered += 1
@@ -108,10 +108,10 @@ def simulated(
             again += 1
         waiting = max(0.0, free_at - now) * 5000
         if waiting >= buffer or rng.random() < loss:
-            events.append((now + 0.5, "again"))
+            heapq.heappush(events, (now + 0.5, "again"))
         else:
             free_at = max(free_at, now) + 1 / 5000
-            events.append((free_at + 0.001, "answer"))
+            heapq.heappush(events, (free_at + 0.001, "answer"))
     return answered / now, again
 
 

@@ -106,6 +106,8 @@ async def ask(
     passage = await Passage.enter(core, request, target)
     try:
         ready, peer = await core.ways.prepare(request, target)
+        if core.transport.congested(peer):
+            await core.transport.drain(peer)
         return await _wait(
             core, ready, peer, _Question(core, passage, request.method, on_provisional, on_again)
         )

@@ -41,6 +41,7 @@ class Call:
         local: tuple[str | None, bytes],
         remote_body: bytes,
         timer: SessionTimer,
+        on_reinvite: OnReinvite | None = None,
     ) -> None:
         self._core, self._serving = core, serving
         self.dialog, self.state = dialog, state
@@ -51,7 +52,7 @@ class Call:
         self._inviting = False
         self._ack: tuple[int, bytes, Peer] | None = None
         self._repeat: tuple[RequestArrived, Response, float] | None = None
-        self.on_reinvite: OnReinvite = self._same_again
+        self.on_reinvite: OnReinvite = on_reinvite or self._same_again
         self.ended = asyncio.Event()
         self._settled = asyncio.Event()
         self._confirmed = state is CallState.CONFIRMED

@@ -21,7 +21,7 @@ from typing import Self
 
 from mcsec.net.sip.asking import OnResponse, ask
 from mcsec.net.sip.auth import DigestClient
-from mcsec.net.sip.calls import Call
+from mcsec.net.sip.calls import Call, OnReinvite
 from mcsec.net.sip.core import Core
 from mcsec.net.sip.errors import NoAnswer
 from mcsec.net.sip.events import Counters, SipEvent
@@ -150,13 +150,15 @@ class Endpoint:
         *,
         credentials: DigestClient | None = None,
         on_provisional: OnResponse | None = None,
+        on_reinvite: OnReinvite | None = None,
         ring: float = 180.0,
         session_interval: int = 0,
     ) -> Call:
         """Call somebody: send an INVITE and wait until the call is there.
 
         ``request`` is as for :meth:`request`; Contact is added, and a session timer of ``session_interval``
-        seconds when that is not 0. After ``ring`` seconds, and when the caller is cancelled, so is the INVITE.
+        seconds when that is not 0. ``on_reinvite`` answers re-INVITEs; without it they are accepted with the
+        session as it is. After ``ring`` seconds, and when the caller is cancelled, so is the INVITE.
 
         :raises CallRefused: the call was refused; the error has the response.
         :raises NoAnswer: nobody answered.
@@ -166,10 +168,10 @@ class Endpoint:
             request = replace(request, headers=request.headers.add(*offer(session_interval)))
         try:
             async with asyncio.timeout(ring):
-                found = await self._invite(request, target, on_provisional)
+                found = await self._invite(request, target, on_provisional, on_reinvite)
                 if isinstance(found, Response) and credentials is not None and found.status in (401, 407):
                     request = _next_try(credentials.authorize(request, found))
-                    found = await self._invite(request, target, on_provisional)
+                    found = await self._invite(request, target, on_provisional, on_reinvite)
         except TimeoutError:
             raise NoAnswer("the call was not answered in time") from None
         if isinstance(found, Response):
@@ -177,9 +179,14 @@ class Endpoint:
         return found
 
     async def _invite(
-        self, request: Request, target: Target | None, on_provisional: OnResponse | None
+        self,
+        request: Request,
+        target: Target | None,
+        on_provisional: OnResponse | None,
+        on_reinvite: OnReinvite | None,
     ) -> Call | Response:
-        return await Invitation(self.core, self.serving, request, target, on_provisional).call()
+        invitation = Invitation(self.core, self.serving, request, target, on_provisional, on_reinvite)
+        return await invitation.call()
 
     async def subscribe(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from mcsec.errors import DecodeError, InvalidValue, WrongState
 from mcsec.net.sip.call_states import CallInput, CallState, step
-from mcsec.net.sip.calls import Call
+from mcsec.net.sip.calls import Call, OnReinvite
 from mcsec.net.sip.compose import make_response, new_tag, refusal
 from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog
@@ -49,10 +49,12 @@ class IncomingCall:
         content_type: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
         session_interval: int = 0,
+        on_reinvite: OnReinvite | None = None,
     ) -> Call:
         """Answer 200 and wait for the ACK.
 
         ``session_interval``: seconds of a session timer; 0 means none unless the caller asks for one.
+        ``on_reinvite`` answers re-INVITEs; without it they are accepted with the session as it is.
 
         :raises WrongState: the call is settled.
         :raises NoAnswer: the ACK did not come in time; the call is ended.
@@ -71,6 +73,7 @@ class IncomingCall:
             local=(content_type, body),
             remote_body=self.request.body,
             timer=timer,
+            on_reinvite=on_reinvite,
         )
         call.repeat(self._arrived, response)
         await call.confirmed()

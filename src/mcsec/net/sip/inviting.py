@@ -8,7 +8,7 @@ import contextlib
 from mcsec.errors import PeerError
 from mcsec.net.sip.asking import OnResponse, Passage, ask_as_is
 from mcsec.net.sip.call_states import CallInput, CallState, step
-from mcsec.net.sip.calls import Call
+from mcsec.net.sip.calls import Call, OnReinvite
 from mcsec.net.sip.compose import make_cancel
 from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog
@@ -42,10 +42,11 @@ class Invitation:
         request: Request,
         target: Target | None,
         on_provisional: OnResponse | None,
+        on_reinvite: OnReinvite | None,
     ) -> None:
         self._core, self._serving = core, serving
         self._request, self._target = request, target
-        self._provisional = on_provisional
+        self._provisional, self._on_reinvite = on_provisional, on_reinvite
         self._passage: Passage | None = None
         self._key: ClientKey | None = None
         self._peer: Peer | None = None
@@ -153,6 +154,7 @@ class Invitation:
             local=(self._request.headers.get("Content-Type"), self._request.body),
             remote_body=response.body,
             timer=timer,
+            on_reinvite=self._on_reinvite,
         )
         self._calls[tag] = call
         self._serving.spawn(self._acknowledge(call, end=not wanted))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from mcsec.errors import DecodeError, PeerError, WrongState
 from mcsec.net.sip.asking import ask
@@ -55,13 +55,15 @@ class Subscriber:
         """The seconds that the subscriber asks for; 0: it wants the state once."""
         return self._wanted(self.request)
 
-    def refuse(self, status: int, reason: str | None = None) -> None:
+    def refuse(
+        self, status: int, reason: str | None = None, *, headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
         """Refuse it.
 
         :raises WrongState: it is answered.
         """
         self._answer_once()
-        self._core.respond(self._arrived.key, refusal(self.request, status, reason))
+        self._core.respond(self._arrived.key, make_response(self.request, status, reason, headers=headers))
         self.state = SubscriptionState.TERMINATED
         self.ended.set()
 

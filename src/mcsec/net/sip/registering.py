@@ -60,7 +60,9 @@ async def keep_registered(
             due = registration.next_timer()
             with contextlib.suppress(TimeoutError):
                 wake.clear()
-                await asyncio.wait_for(wake.wait(), None if due is None else max(0.0, due - clock.now()))
+                # Not wait_for: of Python 3.11 it forgets a cancellation that comes together with the wake-up.
+                async with asyncio.timeout(None if due is None else max(0.0, due - clock.now())):
+                    await wake.wait()
             request = registration.handle_timer(clock.now())
             if request is not None:
                 await send(request)

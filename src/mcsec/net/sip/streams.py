@@ -130,10 +130,11 @@ class StreamConnection(asyncio.Protocol):
     @property
     def congested(self) -> bool:
         """Whether more waits to be sent than should."""
-        return not self._can_write.is_set()
+        return self._waiting > _HIGH_WATER or not self._can_write.is_set()
 
     async def drain(self) -> None:
         """Wait while the peer reads more slowly than we write."""
+        self._flush()
         await self._can_write.wait()
 
     def ping(self, now: float) -> None:
