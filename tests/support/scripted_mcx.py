@@ -34,7 +34,7 @@ from mcsec.wire.mikey_body import Form
 from mcsec.wire.multipart import Part
 from mcsec.wire.sdp import Media, Session
 from mcsec.wire.xmlsec import XmlKeys
-from support.domains import KMS_URI, kms
+from support.domains import kms
 
 DOMAIN = "a.example"
 PSI = "sip:mcptt@a.example"
@@ -54,10 +54,16 @@ def fresh_key(tag: PurposeTag, scope: Scope = DEFAULT, **options: float) -> Key:
 
 
 def key_message(
-    key: Key, to: str, *, by: str = MDSI, now: float | None = None, revoked: bool = False
+    key: Key,
+    to: str,
+    *,
+    by: str | Initiator = MDSI,
+    now: float | None = None,
+    revoked: bool = False,
 ) -> bytes:
+    signer = initiator(by) if isinstance(by, str) else by
     (message,) = transport.write(
-        key, initiator(by), [Recipient(to, kms().public)], now or time.time(), revoked=revoked
+        key, signer, [Recipient(to, signer.kms)], now or time.time(), revoked=revoked
     )
     return message
 
@@ -113,7 +119,7 @@ class ScriptedMcx:
     """``script`` may answer a request itself: status and headers; None leaves it to the usual answer."""
 
     script: Script = lambda seen: None
-    expires: int = 3600
+    identity: Initiator = field(default_factory=initiator)
     seen: list[Seen] = field(default_factory=list)
     csks: dict[KeyId, Opened] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -121,7 +127,7 @@ class ScriptedMcx:
     async def __aenter__(self) -> ScriptedMcx:
         self.registrar = Registrar(RegistrarSettings(least=1))
         self.endpoint = Endpoint(self._answer)
-        self._receiver = Receiver([initiator().keys], [kms().public], ReplayCache())
+        self._receiver = Receiver([self.identity.keys], [self.identity.kms], ReplayCache())
         await self.endpoint.__aenter__()
         return self
 
@@ -185,7 +191,7 @@ class ScriptedMcx:
     async def download(
         self, impu: str, key: Key, *, form: Form = Form.RAW, revoked: bool = False
     ) -> Response:
-        parts = mc_bodies.key_download(impu, key_message(key, impu, revoked=revoked))
+        parts = mc_bodies.key_download(impu, key_message(key, impu, by=self.identity, revoked=revoked))
         return await self.send(
             impu, [replace(parts[0]), mikey_body.encode(mikey_body.decode(parts[1]), form)]
         )
@@ -198,7 +204,7 @@ class ScriptedMcx:
         areas: Sequence[int] | None = (AREA,),
         **more: object,
     ) -> Response:
-        message = None if key is None else key_message(key, impu)
+        message = None if key is None else key_message(key, impu, by=self.identity)
         session, usage = announcing(tmgi, areas, message, **more)  # type: ignore[arg-type]  # passed on
         return await self.send(impu, mc_bodies.announcement(impu, session if areas else None, usage))
 
@@ -222,7 +228,7 @@ class ScriptedMcx:
         upload = multipart.first(parts, mikey_body.CONTENT_TYPE)
         if upload is not None:
             user = request.from_.uri
-            sender = Sender(user, KMS_URI, frozenset({PurposeTag.CSK}))
+            sender = Sender(user, self.identity.kms.kms_uri, frozenset({PurposeTag.CSK}))
             opened = open_message(mikey_body.decode(upload), self._receiver, [sender], time.time())
             self.csks[opened.key_id] = opened
         body = mc_bodies.read(parts, self.xml_keys, protected=True)

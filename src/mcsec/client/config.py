@@ -10,7 +10,7 @@ import os
 import tomllib
 import uuid
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -218,6 +218,9 @@ class Configuration:
         port = server.port or DEFAULT_PORT[server.transport]
         context = None
         if server.transport == "TLS":
+            if not server.name and _is_address(server.host):
+                # The connection would do, but nothing that comes by it would be believed.
+                raise _wrong(self.file, "server.name", "an address has no name to be believed by: give one")
             context = client_context(
                 self._optional(server.ca),
                 certificate=self._optional(server.certificate),
@@ -241,6 +244,14 @@ class Configuration:
 
     def _optional(self, name: str | None) -> Path | None:
         return None if name is None else self.path(name)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _numbered(text: str, number: int) -> str:
