@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mcsec.client.engine import Carrier, ClientEngine, Party
 from mcsec.client.media import MediaSender
-from mcsec.crypto.kms_keys import IdentityKeys
+from mcsec.crypto.kms_keys import IdentityKeys, KmsMasterKeys
 from mcsec.crypto.srtp import SrtcpReceiver, SrtcpSender, SrtpProfile, SrtpReceiver, SrtpSender
 from mcsec.errors import DecodeError, InvalidValue, PeerError
 from mcsec.ids import KeyId, PurposeTag, Tmgi
@@ -18,7 +18,6 @@ from mcsec.keys import records, transport
 from mcsec.keys.key import DEFAULT, Key, Maker, Scope, make
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.provenance import Chain
-from mcsec.lab.domain import Domain
 from mcsec.mikey.build import Form, Initiator, Recipient
 from mcsec.mikey.message import IMessage
 from mcsec.mikey.open import Opened, open_message
@@ -38,10 +37,19 @@ GROUP = "sip:rescue@a.example"
 TMGI = Tmgi(0x00A001, "001", "01")
 VECTORS = Path(__file__).parents[2] / "vectors"
 
-DOMAIN = Domain.create("a.example", NOW)
-USER = DOMAIN.kms.provision("sip:user@a.example", NOW)
-SERVER = DOMAIN.kms.provision(DOMAIN.mdsi, NOW)
-SENDERS = [Sender(DOMAIN.mdsi, DOMAIN.kms.public.kms_uri, frozenset(PurposeTag))]
+DOMAIN, MDSI = "a.example", "mcx.a.example"
+MASTER = KmsMasterKeys.generate()
+PUBLIC = MASTER.public("kms.a.example", 2_592_000)
+
+
+def provision(uri: str) -> IdentityKeys:
+    period = PUBLIC.period_at(NOW)
+    material = MASTER.extract(PUBLIC.uid_in(uri, period))
+    return IdentityKeys.validate(PUBLIC, uri, period, material.rsk, material.ssk, material.pvt)
+
+
+USER, SERVER = provision("sip:user@a.example"), provision(MDSI)
+SENDERS = [Sender(MDSI, PUBLIC.kms_uri, frozenset(PurposeTag))]
 FORMS = (
     Form(),
     Form(cs_ids=(2, 6), with_policy=True, to_self=True),
@@ -50,7 +58,7 @@ FORMS = (
 
 
 def key(tag: PurposeTag, scope: Scope = DEFAULT, **times: float) -> Key:
-    return make(tag, scope=scope, maker=Maker(DOMAIN.name, DOMAIN.mdsi), now=NOW, **times)
+    return make(tag, scope=scope, maker=Maker(DOMAIN, MDSI), now=NOW, **times)
 
 
 KEYS = {
@@ -62,8 +70,8 @@ KEYS = {
 
 
 def written(tag: PurposeTag, form: Form = FORMS[0], *, revoked: bool = False) -> bytes:
-    recipients = [Recipient(USER.uri, DOMAIN.kms.public)]
-    initiator = Initiator(SERVER, DOMAIN.kms.public)
+    recipients = [Recipient(USER.uri, PUBLIC)]
+    initiator = Initiator(SERVER, PUBLIC)
     (message,) = transport.write(KEYS[tag], initiator, recipients, NOW, form=form, revoked=revoked)
     return message
 
@@ -79,7 +87,7 @@ MESSAGES = OURS + published("mikey_open_selfmade.json") + published("mikey_open_
 
 
 def receiver(keys: IdentityKeys = USER) -> Receiver:
-    return Receiver([keys], [DOMAIN.kms.public], ReplayCache())
+    return Receiver([keys], [PUBLIC], ReplayCache())
 
 
 def opened(octets: bytes) -> Opened:
@@ -90,11 +98,11 @@ def opened(octets: bytes) -> Opened:
 def signed_anew(octets: bytes) -> Key:
     """What a sender may do that has our trust and means ill: everything behind the signature is reached."""
     signed = octets[:-129]
-    return transport.read(opened(signed + SERVER.signer.sign(signed)), DOMAIN.name, Scope.of(USER.uri))
+    return transport.read(opened(signed + SERVER.signer.sign(signed)), DOMAIN, Scope.of(USER.uri))
 
 
 def parameters_of_a_trusted_sender(octets: bytes) -> Key:
-    return transport.read(replace(TEMPLATE, parameters=KeyParameters.decode(octets)), DOMAIN.name)
+    return transport.read(replace(TEMPLATE, parameters=KeyParameters.decode(octets)), DOMAIN)
 
 
 TEMPLATE = opened(OURS[0])
@@ -160,10 +168,9 @@ def srtp(profile: SrtpProfile, *, carry_roc: bool = False) -> Target:
 
 def client() -> ClientEngine:
     """A client of its own for each run, so that nothing is a replay."""
-    public = DOMAIN.kms.public
-    made = ClientEngine([USER], [public], Party(DOMAIN.mdsi, public.kms_uri, DOMAIN.name))
+    made = ClientEngine([USER], [PUBLIC], Party(MDSI, PUBLIC.kms_uri, DOMAIN))
     for held in KEYS.values():
-        made.keyring.install(held, signer=DOMAIN.mdsi, now=NOW)
+        made.keyring.install(held, signer=MDSI, now=NOW)
     return made
 
 
@@ -216,9 +223,9 @@ def key_log() -> bytes:
 
 
 def record() -> bytes:
-    chain = Chain(DOMAIN.name)
+    chain = Chain(DOMAIN)
     musik = KEYS[PurposeTag.MUSIK]
-    return records.encode(chain.append(records.Happening.MADE, musik, now=NOW, signer=DOMAIN.mdsi)).encode()
+    return records.encode(chain.append(records.Happening.MADE, musik, now=NOW, signer=MDSI)).encode()
 
 
 GCM, CM = SrtpProfile.AEAD_AES_128_GCM, SrtpProfile.AES_CM_128_HMAC_SHA1_80
