@@ -61,6 +61,11 @@ class Arrivals:
             ticket, self._shared.error_answer(ticket.session_id, ResultCode.UNABLE_TO_COMPLY, reason, None)
         )
 
+    def leave_unanswered(self, ticket: Ticket) -> None:
+        """There will be no answer at all."""
+        self._handled(ticket)
+        self._cache.forget(ticket.identity)
+
     def refuse(self, connection: Connection, header: Header, octets: bytes, violation: Violation) -> None:
         """Answer a request that is wrong in itself, in the grammar that always fits (RFC 6733 7.2)."""
         self._shared.refuse(connection, violation.code, str(violation))

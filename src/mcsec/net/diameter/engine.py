@@ -163,6 +163,10 @@ class Engine:
         """Answer a delivered request with UNABLE_TO_COMPLY."""
         self._arrivals.withdraw(ticket, reason)
 
+    def leave_unanswered(self, ticket: Ticket) -> None:
+        """Forget a delivered request without a word."""
+        self._arrivals.leave_unanswered(ticket)
+
     # --- messages
 
     def _message(self, connection: Connection, octets: bytes, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcsec.errors import PeerError, Refused
+from mcsec.errors import LocalError, PeerError, Refused
 from mcsec.wire.diameter.results import ResultCode
 
 
@@ -58,3 +58,9 @@ class CapabilitiesRefused(Refused):
     def __init__(self, reason: str, result_code: ResultCode) -> None:
         super().__init__(reason, code=f"diameter.{result_code.label}")
         self.result_code = result_code
+
+
+class NoAnswer(LocalError):
+    """Raised by a handler that means to stay silent, as a fault that is played."""
+
+    code = "diameter.no-answer"

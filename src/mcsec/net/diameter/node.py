@@ -15,6 +15,7 @@ from mcsec.errors import McsecError
 from mcsec.net.diameter.config import NodeConfig
 from mcsec.net.diameter.effects import Answered, Close, Deliver, Dial, Event, Failed, PeerUp, Write
 from mcsec.net.diameter.engine import Engine
+from mcsec.net.diameter.errors import NoAnswer
 from mcsec.net.diameter.transport import (
     certificate_names,
     dial,
@@ -97,6 +98,18 @@ class DiameterNode:
         while (not self._engine.stopped or self._open_lines) and self._now() < deadline:
             self._changed.clear()
             await _within(self._changed.wait(), deadline - self._now())
+        await self._end()
+
+    async def abort(self) -> None:
+        """Be gone without a word, as after a crash."""
+        self._close_servers()
+        for line in list(self._open_lines):
+            line.transport.abort()
+        self._engine.stop(self._now())
+        await asyncio.sleep(0)
+        await self._end()
+
+    async def _end(self) -> None:
         for line in list(self._open_lines):
             line.transport.abort()
         tasks = [*self._tasks, *self._dials.values()]
@@ -116,7 +129,10 @@ class DiameterNode:
     # --- use
 
     def serve(self, kind: type[Request[A]], handler: Callable[[Any], A | Awaitable[A]]) -> None:
-        """Answer requests of a class. A handler that raises makes the answer UNABLE_TO_COMPLY."""
+        """Answer requests of a class.
+
+        A handler that raises makes the answer UNABLE_TO_COMPLY; one that raises ``NoAnswer`` makes none.
+        """
         self._handlers[kind] = handler
 
     async def request(self, message: SessionRequest[A], *, timeout: float | None = None) -> A:  # noqa: ASYNC109  # the engine's time-out, not the task's
@@ -297,6 +313,9 @@ class DiameterNode:
         self._run_soon()
 
     def _handler_failed(self, effect: Deliver, error: Exception) -> None:
+        if isinstance(error, NoAnswer):
+            self._engine.leave_unanswered(effect.ticket)
+            return
         self._engine.withdraw(effect.ticket, "the request could not be carried out")
         loop = asyncio.get_running_loop()
         name = type(effect.request).__name__

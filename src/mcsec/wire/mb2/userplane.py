@@ -87,24 +87,24 @@ def decode_inner(octets: bytes) -> InnerPacket:
         return _decode_ipv4(octets)
     if version == 6:
         return _decode_ipv6(octets)
-    raise DecodeError("no IP packet", code="mb2.inner")
+    raise DecodeError("no IP packet", code="mb2u.inner")
 
 
 def _decode_ipv4(octets: bytes) -> InnerPacket:
     if len(octets) < _IPV4.size:
-        raise DecodeError("an IPv4 header is cut off", len(octets), code="mb2.inner")
+        raise DecodeError("an IPv4 header is cut off", len(octets), code="mb2u.inner")
     first, traffic_class, length, _, fragment, hops, protocol, _, source, destination = _IPV4.unpack_from(
         octets
     )
     size = (first & 0xF) * 4
     if not _IPV4.size <= size <= length == len(octets):
-        raise DecodeError(f"IPv4 lengths {size} and {length} do not fit", 2, code="mb2.inner")
+        raise DecodeError(f"IPv4 lengths {size} and {length} do not fit", 2, code="mb2u.inner")
     if _sum(octets[:size]) != 0xFFFF:
         raise DecodeError(
-            "the IPv4 header checksum is wrong", _IPV4_CHECKSUM.start, code="mb2.inner-checksum"
+            "the IPv4 header checksum is wrong", _IPV4_CHECKSUM.start, code="mb2u.inner-checksum"
         )
     if fragment & _FRAGMENT:
-        raise DecodeError("an IPv4 fragment", 6, code="mb2.inner")
+        raise DecodeError("an IPv4 fragment", 6, code="mb2u.inner")
     return _decode_udp(
         octets, size, protocol, IPv4Address(source), IPv4Address(destination), hops, traffic_class
     )
@@ -112,10 +112,10 @@ def _decode_ipv4(octets: bytes) -> InnerPacket:
 
 def _decode_ipv6(octets: bytes) -> InnerPacket:
     if len(octets) < _IPV6.size:
-        raise DecodeError("an IPv6 header is cut off", len(octets), code="mb2.inner")
+        raise DecodeError("an IPv6 header is cut off", len(octets), code="mb2u.inner")
     first, length, protocol, hops, source, destination = _IPV6.unpack_from(octets)
     if length != len(octets) - _IPV6.size:
-        raise DecodeError(f"the IPv6 payload length {length} does not fit", 4, code="mb2.inner")
+        raise DecodeError(f"the IPv6 payload length {length} does not fit", 4, code="mb2u.inner")
     traffic_class = first >> 20 & 0xFF
     addresses = IPv6Address(source), IPv6Address(destination)
     return _decode_udp(octets, _IPV6.size, protocol, *addresses, hops, traffic_class)
@@ -131,18 +131,18 @@ def _decode_udp(
     traffic_class: int,
 ) -> InnerPacket:
     if protocol != _UDP:
-        raise DecodeError(f"protocol {protocol} is not UDP", offset, code="mb2.inner")
+        raise DecodeError(f"protocol {protocol} is not UDP", offset, code="mb2u.inner")
     if len(octets) < offset + _UDP_HEADER.size:
-        raise DecodeError("a UDP header is cut off", len(octets), code="mb2.inner")
+        raise DecodeError("a UDP header is cut off", len(octets), code="mb2u.inner")
     source_port, destination_port, length, checksum = _UDP_HEADER.unpack_from(octets, offset)
     datagram = octets[offset:]
     if length != len(datagram):
-        raise DecodeError(f"the UDP length {length} does not fit", offset + 4, code="mb2.inner")
+        raise DecodeError(f"the UDP length {length} does not fit", offset + 4, code="mb2u.inner")
     # IPv4 allows a datagram without checksum, IPv6 does not (RFC 8200 8.1).
     if checksum or source.version == 6:
         total = _sum(_pseudo_header(source.packed, destination.packed, length) + datagram)
         if total != 0xFFFF or not checksum:
-            raise DecodeError("the UDP checksum is wrong", offset + 6, code="mb2.inner-checksum")
+            raise DecodeError("the UDP checksum is wrong", offset + 6, code="mb2u.inner-checksum")
     return InnerPacket(
         source, destination, source_port, destination_port, datagram[_UDP_HEADER.size :], hops, traffic_class
     )
