@@ -1,4 +1,5 @@
-"""One bearer on this machine: UDP multicast on loopback, the clients that listen, and a tap that records it all.
+"""One bearer on this machine: MB2-U to the BM-SC, multicast on loopback from there, the clients that listen, and a tap
+that records it all.
 
 Three subchannels, each a socket of its own: general purpose (subchannel control), floor control, media. What cannot
 go on the bearer goes to single clients by UDP.
@@ -19,7 +20,8 @@ from mcsec.crypto.srtp import BearerPacket
 from mcsec.ids import Tmgi
 from mcsec.keys.events import Event
 from mcsec.keys.kinds import Traffic
-from mcsec.net.multicast import MulticastGroup, MulticastReceiver, MulticastSender, Source
+from mcsec.net.mb2u import Mb2uSender
+from mcsec.net.multicast import MulticastGroup, MulticastReceiver, Source
 from mcsec.net.unicast import Address, UnicastEndpoint
 from mcsec.server.signalling import OnBearer, Sent, ToClient
 
@@ -60,10 +62,15 @@ class _Ear:
 
 
 class Air:
-    """The bearer ``tmgi`` for the call of one group."""
+    """The bearer ``tmgi`` for the call of one group.
 
-    def __init__(self, tmgi: Tmgi) -> None:
+    :ivar tap: every datagram that was heard, in order. :ivar counts: what was sent, by path.
+    """
+
+    def __init__(self, tmgi: Tmgi, bearer: Mb2uSender) -> None:
+        """:param bearer: takes each broadcast packet to the BM-SC."""
         self.tmgi = tmgi
+        self._bearer = bearer
         # A fresh address and ports, so that two runs on one machine do not hear one another. The ports are below
         # those that the system gives out by itself.
         address = IPv4Address("239.192.0.0") + secrets.randbits(18)
@@ -75,7 +82,6 @@ class Air:
         }
         self.tap: list[Heard] = []
         self.counts: dict[str, Count] = {}
-        self._senders = {traffic: MulticastSender(group) for traffic, group in self.groups.items()}
         self._tap = MulticastReceiver(self._record)
         self._ears: dict[str, _Ear] = {}
         self._server: UnicastEndpoint | None = None
@@ -136,8 +142,9 @@ class Air:
         return done
 
     def broadcast(self, packet: BearerPacket, traffic: Traffic) -> None:
-        """One packet on the bearer, for everyone."""
-        self._senders[traffic].send(packet)
+        """One packet for everyone, sent once over MB2-U."""
+        group = self.groups[traffic]
+        self._bearer.send(packet, (group.address, group.port))
         self._count("bearer", len(packet.octets))
 
     async def until(self, condition: Callable[[], bool]) -> bool:
@@ -157,8 +164,6 @@ class Air:
         for uri in list(self._ears):
             self.leave(uri)
         self._tap.close()
-        for sender in self._senders.values():
-            sender.close()
         if self._server is not None:
             self._server.close()
         # Transports close in the next turn of the loop.

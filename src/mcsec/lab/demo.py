@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mcsec.ids import Tmgi
+from mcsec.keys.kinds import Traffic
 from mcsec.lab.acts import locked_out, media_unread, protected_broadcast, refusals
 from mcsec.lab.adversary import Adversary
 from mcsec.lab.air import Air
@@ -19,6 +19,7 @@ from mcsec.lab.claims import DemoReport
 from mcsec.lab.domain import lab_domain
 from mcsec.lab.evidence import key_rows, write_capture, write_keylog
 from mcsec.lab.keying import give_group_keys, give_signalling_keys
+from mcsec.lab.mb2 import LabBearer, lab_bearer
 from mcsec.lab.release_13 import control_statement, release_13
 from mcsec.lab.seeded import WARNING, fixed_randomness
 from mcsec.lab.stage import Say, Stage
@@ -44,7 +45,6 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
     started = time.monotonic()
     now = time.time()
     say("Two MC domains, each with a KMS of its own: a.example (listeners, bearer) and b.example (group)")
-    tmgi = Tmgi(0x00A001, "001", "01")
     async with AsyncExitStack() as stack:
         # Domains that end with the demo: their secrets go with the directory.
         home = Path(stack.enter_context(TemporaryDirectory(prefix="mcsec-demo-")))
@@ -52,7 +52,9 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
         b = await stack.enter_async_context(lab_domain(home, "b.example", now))
         say("Servers and clients fetch their keys over HTTPS, each with its own access token")
         await a.kms.trust(b.kms, now)
-        air = await stack.enter_async_context(Air(tmgi))
+        bearer = await stack.enter_async_context(lab_bearer(a.kms.configuration.path("tls"), a.name, a.mdsi))
+        say(f"A's server activated bearer {bearer.active.tmgi} at A's BM-SC (MB2-C over TLS)")
+        air = await stack.enter_async_context(Air(bearer.active.tmgi, bearer.sender))
         stage = Stage(
             a,
             b,
@@ -77,9 +79,24 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
         refusals(stage)
         await release_13(stage)
         control_statement(stage)
+        over_mb2(stage, bearer)
         finish(stage, output)
     report.seconds = time.monotonic() - started
     return report
+
+
+def over_mb2(stage: Stage, bearer: LabBearer) -> None:
+    """Every broadcast packet took the way over MB2-U and the BM-SC, which re-sent its octets as they came."""
+    heard = [heard for heard in stage.air.tap if heard.traffic is not Traffic.UNICAST_FLOOR]
+    sent, passed = stage.air.counts["bearer"], bearer.bmsc.counters["passed"]
+    stage.report.claim(
+        "bearer-over-mb2",
+        "the bearer was activated over MB2-C with TLS, and every broadcast packet took the way over MB2-U, once",
+        sent.packets == passed == len(heard) and sent.octets == sum(len(one.octets) for one in heard),
+        f"TMGI {bearer.active.tmgi}, flow {bearer.active.flow}; {sent.packets} packets into MB2-U, "
+        f"{passed} at the BM-SC, "
+        f"{len(heard)} on the air, {sent.octets} octets of payload each way; the BM-SC has no key",
+    )
 
 
 def finish(stage: Stage, output: Path) -> None:
