@@ -32,15 +32,18 @@ class Step(StrEnum):
     START_ASKING = "the call is set up with a request for the floor"
     START_GRANTED = "the call is set up and the floor is granted"
     PRESS = "the user wants to talk"
+    PRESS_FORBIDDEN = "the user wants to talk, and nobody may ask"
+    TAKE_TURN = "the user takes their turn"
     LET_GO = "the user wants to talk no longer"
     ASK_POSITION = "the user asks for the place in the queue"
     GRANTED = "Floor Granted that is waited for"
     GRANTED_UNWANTED = "Floor Granted that nobody waits for"
     DENY = "Floor Deny"
+    DENY_UNWANTED = "Floor Deny of what nobody asks"
     QUEUED = "queue position, the user still waits"
     QUEUED_UNWANTED = "queue position, nobody waits"
     NOT_QUEUED = "not in the queue"
-    CANCELLED = "the request was cancelled"
+    CANCELLED = "a server message says that the request was cancelled"
     TAKEN = "Floor Taken"
     TAKEN_BESIDE = "Floor Taken for the other talker of dual floor"
     IDLE = "Floor Idle"
@@ -84,6 +87,7 @@ class Act(StrEnum):
     TELL_DENIED = "tell the user why not"
     TELL_QUEUED = "tell the user the place in the queue"
     TELL_CANCELLED = "tell the user that the request is cancelled"
+    TELL_FORBIDDEN = "tell the user that nobody may ask"
     TELL_UNANSWERED = "tell the user that no answer came"
     STOP = "no timers"
 
@@ -137,6 +141,8 @@ TABLE: Mapping[State, Mapping[Step, Rule]] = MappingProxyType(
             {
                 **_hearing(_S.NO_PERMISSION),
                 Step.PRESS: Rule(_S.PENDING_REQUEST, (Act.REQUEST,)),
+                Step.PRESS_FORBIDDEN: Rule(_S.NO_PERMISSION, (Act.TELL_FORBIDDEN,)),
+                Step.DENY: Rule(_S.NO_PERMISSION, (Act.TELL_DENIED,)),
                 Step.GRANTED: _TALK,
                 Step.GRANTED_UNWANTED: Rule(_S.PENDING_RELEASE, (Act.RELEASE,)),
                 Step.QUEUED: Rule(_S.QUEUED, (Act.TELL_QUEUED,)),
@@ -166,7 +172,7 @@ TABLE: Mapping[State, Mapping[Step, Rule]] = MappingProxyType(
                 Step.REVOKE: _STOP,
                 Step.IDLE: Rule(_S.PENDING_RELEASE, (Act.STOP_TALKING, Act.QUIET, Act.RELEASE)),
                 Step.TAKEN: Rule(_S.PENDING_RELEASE, (Act.STOP_TALKING, Act.LISTEN, Act.RELEASE)),
-                Step.DENY: Rule(_S.NO_PERMISSION, (Act.STOP_TALKING, Act.TELL_DENIED)),
+                Step.DENY: Rule(_S.NO_PERMISSION, (Act.STOP_TALKING, Act.STOP_RELEASING, Act.TELL_DENIED)),
             }
         ),
         _S.PENDING_RELEASE: MappingProxyType(
@@ -186,7 +192,7 @@ TABLE: Mapping[State, Mapping[Step, Rule]] = MappingProxyType(
             {
                 **_hearing(_S.QUEUED),
                 Step.GRANTED: Rule(_S.QUEUED, (Act.AWAIT_USER,)),
-                Step.PRESS: _TALK,
+                Step.TAKE_TURN: _TALK,
                 Step.QUEUED: Rule(_S.QUEUED, (Act.STOP_POSITION, Act.TELL_QUEUED)),
                 Step.NOT_QUEUED: _CANCELLED,
                 Step.CANCELLED: _CANCELLED,

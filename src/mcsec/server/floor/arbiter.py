@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from mcsec.errors import WrongState
 from mcsec.server.floor import participants
@@ -141,6 +142,8 @@ class Arbiter:
             case Act.STOP:
                 self.queue.clear()
                 self._end(track, step.value, now)
+            case _:
+                assert_never(act)
 
     def _somebody(self, track: Track, now: float) -> bool:
         if self.alone:

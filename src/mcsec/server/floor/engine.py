@@ -8,6 +8,7 @@ messages, packets to forward and events come out; :meth:`FloorControl.next_timer
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
 from mcsec.errors import InvalidValue, Refused, WrongState
 from mcsec.server.floor import arbitration, extras
@@ -41,6 +42,12 @@ _STEPS: dict[type[FloorMessage], Step] = {
     FloorRequest: Step.REQUEST,
     FloorRelease: Step.RELEASE,
     FloorQueuePositionRequest: Step.POSITION,
+}
+
+_TALKER_STEPS = {
+    Act.FORWARD: arbitration.Step.MEDIA,
+    Act.END_BURST: arbitration.Step.RELEASE,
+    Act.TELL_GRANTED: arbitration.Step.ASKED_AGAIN,
 }
 
 
@@ -232,14 +239,12 @@ class FloorControl:
                 self._arbiter.state_for(user)
             case Act.TELL_POSITION:
                 self._desk.tell_position(user)
-            case Act.FORWARD | Act.END_BURST:
+            case Act.FORWARD | Act.END_BURST | Act.TELL_GRANTED:
                 track = self._arbiter.of(user)
                 assert track is not None, "who is permitted has the floor"
-                forward = act is Act.FORWARD
-                self._out += [Forward(user)] if forward else []
-                self._arbiter.step(
-                    track, arbitration.Step.MEDIA if forward else arbitration.Step.RELEASE, now
-                )
+                if act is Act.FORWARD:
+                    self._out.append(Forward(user))
+                self._arbiter.step(track, _TALKER_STEPS[act], now)
             case Act.REFUSE_MEDIA:
                 revoke = self._writer.revoke(RevokeCause.NO_PERMISSION_TO_SEND)
                 self._roster.revoking[user] = Revoking(revoke, now + self.policy.t8, now + self.policy.t1)
@@ -257,3 +262,5 @@ class FloorControl:
                 self._roster.step(user, Step.CALM_TAKEN if self.state.held else Step.CALM_IDLE, now)
             case Act.STOP_T8:
                 self._roster.revoking.pop(user, None)
+            case _:
+                assert_never(act)

@@ -59,6 +59,7 @@ class Act(StrEnum):
     TELL_POSITION = "Floor Queue Position Info"
     FORWARD = "forward the media, tell general arbitration"
     END_BURST = "tell general arbitration"
+    TELL_GRANTED = "Floor Granted again"
     START_T8 = "T8"
     REFUSE_MEDIA = "drop the media; Floor Revoke with cause 3, T8"
     DROP_MEDIA = "drop the media"
@@ -119,7 +120,8 @@ TABLE: Mapping[ParticipantState, Mapping[Step, Rule]] = MappingProxyType(
             {
                 Step.REQUEST: Rule(_S.PERMITTED, (Act.ASK,)),
                 Step.RELEASE: Rule(_S.PERMITTED, (Act.END_BURST,)),
-                Step.POSITION: Rule(_S.PERMITTED, (Act.TELL_POSITION,)),
+                # It asks for its place because it missed the grant.
+                Step.POSITION: Rule(_S.PERMITTED, (Act.TELL_GRANTED,)),
                 Step.MEDIA: Rule(_S.PERMITTED, (Act.FORWARD,)),
                 Step.TO_REVOKED: Rule(_S.PENDING_REVOKE, (Act.START_T8,)),
                 **_TOLD,
