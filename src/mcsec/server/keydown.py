@@ -6,14 +6,17 @@ under. This file makes the keys, writes one I_MESSAGE for each client, and takes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag
 from mcsec.keys import transport
+from mcsec.keys.audience import Audience
 from mcsec.keys.events import Event, KeyMade
 from mcsec.keys.key import Key, Maker, Scope, make
+from mcsec.keys.lifecycle import Epoch, KeyState
 from mcsec.keys.rotation import STANDARD, Rotation, RotationPolicy
 from mcsec.mikey.build import Initiator, Recipient
 
@@ -48,11 +51,65 @@ class KeyDownload:
         self.musiks: dict[str | None, Rotation] = {}
         self.msccks: dict[str, Rotation] = {}
         self._asked: set[tuple[str, KeyId]] = set()
+        self._by_key: dict[KeyId, Rotation] = {}
 
     @property
     def live(self) -> frozenset[KeyId]:
         """Every key ID in use."""
         return frozenset(epoch.key.key_id for rotation in self._rotations() for epoch in rotation.epochs)
+
+    @property
+    def rotations(self) -> tuple[Rotation, ...]:
+        """Every rotation, once."""
+        return tuple(self._rotations())
+
+    def rotation_of(self, key_id: KeyId) -> Rotation | None:
+        """The rotation that a key belongs to."""
+        known = self._by_key.get(key_id)
+        if known is None:
+            self._by_key = {
+                epoch.key.key_id: rotation for rotation in self._rotations() for epoch in rotation.epochs
+            }
+            known = self._by_key.get(key_id)
+        return known
+
+    def epoch(self, key_id: KeyId) -> Epoch | None:
+        """Where a key is in its life; None when it is destroyed or unknown."""
+        rotation = self.rotation_of(key_id)
+        epochs = () if rotation is None else rotation.epochs
+        return next((epoch for epoch in epochs if epoch.key.key_id == key_id), None)
+
+    def restore(self, tag: PurposeTag, scope: Scope, epochs: Iterable[Epoch], audience: Audience) -> Rotation:
+        """A rotation as it was written down before a restart.
+
+        :raises InvalidValue: it cannot have been so.
+        """
+        rotation = Rotation(tag, scope, self._policy, epochs=epochs, audience=audience)
+        if tag is PurposeTag.MSCCK:
+            self.msccks.update(dict.fromkeys(scope.names, rotation))
+        else:
+            self.musiks.update(dict.fromkeys(_places(scope), rotation))
+        return rotation
+
+    def writer(self, key_id: KeyId, clients: Sequence[str], now: float) -> Callable[[], list[bytes]]:
+        """What writes the I_MESSAGE of a key for each of ``clients``, in order; of a revoked key, that it is revoked.
+
+        It looks at no state, and may run on another thread.
+
+        :raises InvalidValue: there is no such key.
+        """
+        epoch = self.epoch(key_id)
+        if epoch is None:
+            raise InvalidValue(f"no key {key_id}", code="keys.unknown")
+        recipients = [Recipient(client, self._kms) for client in clients]
+        return partial(
+            transport.write,
+            epoch.key,
+            self._initiator,
+            recipients,
+            now,
+            revoked=epoch.state is KeyState.REVOKED,
+        )
 
     def make(
         self, tag: PurposeTag, scope: Scope, members: Iterable[str], now: float, lifetime: float | None = None
@@ -65,30 +122,29 @@ class KeyDownload:
         return [KeyMade(now, key.key_id), *rotation.offer(key, now)]
 
     def remove(self, tag: PurposeTag, scope: Scope, members: Collection[str], now: float) -> list[Event]:
-        """Takes ``members`` off and rekeys at once; nothing is sent any more under a key that they hold."""
-        rotation = self.rotation(tag, scope)
+        """Takes ``members`` off and rekeys at once; nothing is sent any more under a key that they hold.
+
+        :raises InvalidValue: there is no such key, or one of them is no member; nothing has changed.
+        """
+        rotation = self._present(tag, scope)
+        if rotation is None:
+            raise InvalidValue(f"no {tag.label} was made for {scope}", code="keys.unknown")
         key = make(tag, scope=scope, maker=self.maker, now=now, live=self.live)
         return [KeyMade(now, key.key_id), *rotation.remove(members, key, now)]
 
     def rotation(self, tag: PurposeTag, scope: Scope) -> Rotation:
         """The rotation of one kind and scope; begins one where there is none.
 
-        :raises InvalidValue: a kind that a server does not make, or groups that have another key already.
+        :raises InvalidValue: a kind that a server does not make, a scope that the kind does not have, or groups that
+            have another key already.
         """
-        if tag not in KINDS:
-            raise InvalidValue(f"a server makes no {tag.label}")
-        if tag is PurposeTag.MSCCK:
-            (tmgi,) = scope.names
-            return self.msccks.setdefault(tmgi, Rotation(tag, scope, self._policy))
-        names: list[str | None] = [*sorted(scope.names)] or [None]
-        present = {id(found): found for name in names if (found := self.musiks.get(name)) is not None}
-        if not present:
+        rotation = self._present(tag, scope)
+        if rotation is None:
             rotation = Rotation(tag, scope, self._policy)
-            self.musiks.update(dict.fromkeys(names, rotation))
-            return rotation
-        (rotation, *others) = present.values()
-        if others or rotation.scope != scope:
-            raise InvalidValue(f"a group of {scope} has a MuSiK of another scope", code="keys.scope-overlap")
+            if tag is PurposeTag.MSCCK:
+                self.msccks.update(dict.fromkeys(scope.names, rotation))
+            else:
+                self.musiks.update(dict.fromkeys(_places(scope), rotation))
         return rotation
 
     def find(self, key_id: KeyId) -> Key | None:
@@ -101,6 +157,8 @@ class KeyDownload:
 
         All clients of one key are served by one batch, which shares the work of the encapsulations.
         """
+        live = self.live
+        self._asked = {(client, key_id) for client, key_id in self._asked if key_id in live}
         wanted: dict[KeyId, tuple[Key, list[str]]] = {}
         for rotation in self._rotations():
             for client in sorted(rotation.audience.members):
@@ -120,6 +178,7 @@ class KeyDownload:
 
     def answered(self, client: str, key_id: KeyId, now: float) -> list[Event]:
         """``client`` accepted the key."""
+        self._asked.discard((client, key_id))
         return [event for rotation in self._rotations() for event in rotation.held(client, key_id, now)]
 
     def refused(self, client: str, key_id: KeyId, reason: str, now: float) -> list[Event]:
@@ -141,7 +200,29 @@ class KeyDownload:
         timers = (rotation.next_timer() for rotation in self._rotations())
         return min((timer for timer in timers if timer is not None), default=None)
 
+    def _present(self, tag: PurposeTag, scope: Scope) -> Rotation | None:
+        if tag not in KINDS:
+            raise InvalidValue(f"a server makes no {tag.label}")
+        if tag is PurposeTag.MSCCK:
+            if len(scope.names) != 1:
+                raise InvalidValue(f"an MSCCK is for one bearer, not for {scope}", code="keys.scope")
+            return self.msccks.get(next(iter(scope.names)))
+        present = {
+            id(found): found for name in _places(scope) if (found := self.musiks.get(name)) is not None
+        }
+        if not present:
+            return None
+        (rotation, *others) = present.values()
+        if others or rotation.scope != scope:
+            raise InvalidValue(f"a group of {scope} has a MuSiK of another scope", code="keys.scope-overlap")
+        return rotation
+
     def _rotations(self) -> Iterable[Rotation]:
         # A MuSiK for several groups stands under each of them.
         unique = {id(rotation): rotation for rotation in self.musiks.values()}
         return [*unique.values(), *self.msccks.values()]
+
+
+def _places(scope: Scope) -> list[str | None]:
+    """Where a MuSiK stands: under each of its groups, or under None as the default."""
+    return [*sorted(scope.names)] or [None]

@@ -32,6 +32,7 @@ TABLE: dict[str, Answer] = {
     "server.unknown-bearer": Answer(404),
     "server.unknown-session": Answer(404),
     "server.event": Answer(489),
+    "server.crowded": Answer(503),
     "server.method": Answer(405),
     "server.body": Answer(415),
     "mikey.": Answer(488, _W.MIKEY_FAILED),

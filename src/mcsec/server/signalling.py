@@ -6,10 +6,10 @@ Nothing leaves this file but protected packets.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from mcsec.crypto.srtp import ProtectedPacket, SrtcpSender, SrtpProfile
+from mcsec.crypto.srtp import ProtectedPacket
 from mcsec.keys.events import BroadcastRefused
 from mcsec.keys.key import Key
 from mcsec.keys.kinds import Traffic
@@ -24,7 +24,9 @@ from mcsec.keys.policy import (
     decide,
     unreached,
 )
-from mcsec.keys.reservation import FIRST_INDEX, LAST_INDEX, draw_ssrc
+from mcsec.keys.reservation import Block, Reserve, draw_ssrc
+from mcsec.server.channel import Channel
+from mcsec.server.indexes import Indexes, IndexesWanted
 from mcsec.wire import rtcp
 
 ABSENT = GroupRules()
@@ -53,52 +55,38 @@ class ToClient:
 Sent = OnBearer | ToClient | BroadcastRefused
 
 
-class Channel:
-    """What one SSRC of ours sends. The index counts on when the key changes (RFC 3711 3.4).
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A message that policy lets go, its channel and key; ``client`` None: to the bearer."""
 
-    The SSRC is drawn anew for each channel of each process, so that no two channels share a nonce under one key.
-    """
-
-    def __init__(self) -> None:
-        self.ssrc = draw_ssrc()
-        self._sender: SrtcpSender | None = None
-        self._key: Key | None = None
-
-    def protect(self, message: rtcp.Message, key: Key) -> ProtectedPacket:
-        """``message`` under ``key``.
-
-        :raises IndexExhausted: no index is left; the channel is to be replaced.
-        """
-        if self._sender is None:
-            self._sender = SrtcpSender(
-                SrtpProfile.AEAD_AES_128_GCM,
-                self.ssrc,
-                *key.srtp_material(),
-                first=FIRST_INDEX,
-                last=LAST_INDEX,
-            )
-        elif key is not self._key:
-            self._sender.install_key(*key.srtp_material())
-        self._key = key
-        return self._sender.protect(rtcp.encode(message))
+    channel: Channel
+    message: rtcp.Message
+    key: Key
+    reason: Reason
+    client: str | None = None
 
 
 class Signalling:
     """Everything that a server sends protected: one channel for each bearer's floor control, one for each bearer's
     subchannel control, one for each client."""
 
-    def __init__(self, keys: SenderKeys) -> None:
+    def __init__(self, keys: SenderKeys, indexes: Indexes) -> None:
         self._keys = keys
+        self._indexes = indexes
         self._channels: dict[tuple[Traffic, str], Channel] = {}
+        self._by_ssrc: dict[int, Channel] = {}
 
     def ssrc(self, traffic: Traffic, name: str) -> int:
         """The SSRC that messages of this traffic carry."""
         return self._channel(traffic, name).ssrc
 
     def subchannel(self, tmgi: str, message: rtcp.Message, now: float) -> Sent:
-        """Subchannel control for everyone on the bearer ``tmgi``, or why not."""
+        """Subchannel control for everyone on the bearer ``tmgi``, or why not.
+
+        :raises IndexesWanted: nothing was sent; indexes are to be granted first. So of the other two.
+        """
         question = Question(Traffic.SUBCHANNEL_CONTROL, tmgi)
-        return self._on_bearer(question, tmgi, message, now)
+        return self._send([self._on_bearer(question, tmgi, message, now)])[0]
 
     def floor(
         self,
@@ -108,41 +96,79 @@ class Signalling:
         listeners: Collection[str],
         now: float,
         rules: GroupRules = ABSENT,
+        constituent: str | None = None,
     ) -> list[Sent]:
         """Floor control of ``group`` for its listeners: once on the bearer, and by unicast to whom that does not reach.
 
         The work grows with the listeners that the bearer does not reach, not with all of them.
+
+        :param constituent: for a temporary group, the group in it whose listeners they are.
         """
-        question = Question(Traffic.MBMS_FLOOR, group, rules=rules)
-        on_bearer = self._on_bearer(question, tmgi, message, now)
-        sent: list[Sent] = [on_bearer]
+        question = Question(Traffic.MBMS_FLOOR, group, constituent=constituent, rules=rules)
+        planned = [self._on_bearer(question, tmgi, message, now)]
         for listener in sorted(unreached(question, self._keys, listeners, now)):
-            sent.append(self._to_client(question, listener, message, now))
-        return sent
+            planned.append(self._to_client(question, listener, message, now))
+        return self._send(planned)
 
     def to_client(self, client: str, message: rtcp.Message, now: float) -> Sent:
         """Floor control for one client, under its CSK."""
-        return self._to_client(Question(Traffic.UNICAST_FLOOR, client), client, message, now)
+        return self._send([self._to_client(Question(Traffic.UNICAST_FLOOR, client), client, message, now)])[0]
 
-    def _on_bearer(self, question: Question, tmgi: str, message: rtcp.Message, now: float) -> Sent:
+    def grant(self, block: Block) -> None:
+        """Indexes that were wished for are reserved durably."""
+        if block.ssrc in self._by_ssrc:
+            self._by_ssrc[block.ssrc].grant(block)
+
+    def not_granted(self, wish: Reserve) -> None:
+        """The store did not reserve; the next message wishes again."""
+        if wish.ssrc in self._by_ssrc:
+            self._by_ssrc[wish.ssrc].failed()
+
+    def _send(self, planned: Sequence[_Planned | BroadcastRefused]) -> list[Sent]:
+        """Protects all that is planned, or, where an index is missing, none of it."""
+        wishes = [one.channel.prepare(one.key) for one in planned if isinstance(one, _Planned)]
+        if missing := tuple(wish for wish in wishes if wish is not None):
+            raise IndexesWanted(missing)
+        sent: list[Sent] = []
+        for one in planned:
+            if isinstance(one, BroadcastRefused):
+                sent.append(one)
+                continue
+            packet = one.channel.protect(one.message, one.key)
+            if one.client is None:
+                sent.append(OnBearer(packet, one.key, one.reason))
+            else:
+                sent.append(ToClient(one.client, packet, one.key, one.reason))
+        return sent
+
+    def _on_bearer(
+        self, question: Question, tmgi: str, message: rtcp.Message, now: float
+    ) -> _Planned | BroadcastRefused:
         rtcp.check_multicast(message)
         decision = decide(question, self._keys, now)
         if isinstance(decision, Refuse):
             return decision.event(question, now)
         assert isinstance(decision, Broadcast), "a question without a listener is about the bearer"
-        packet = self._channel(question.traffic, tmgi).protect(message, decision.key)
-        return OnBearer(packet, decision.key, decision.reason)
+        return _Planned(self._channel(question.traffic, tmgi), message, decision.key, decision.reason)
 
-    def _to_client(self, question: Question, client: str, message: rtcp.Message, now: float) -> Sent:
+    def _to_client(
+        self, question: Question, client: str, message: rtcp.Message, now: float
+    ) -> _Planned | BroadcastRefused:
         question = replace(question, listener=client)
         decision = decide(question, self._keys, now)
         if isinstance(decision, Unicast):
             # The same message under another SSRC of ours: each client has a channel of its own.
             channel = self._channel(Traffic.UNICAST_FLOOR, client)
-            packet = channel.protect(replace(message, ssrc=channel.ssrc), decision.key)
-            return ToClient(client, packet, decision.key, decision.reason)
+            return _Planned(
+                channel, replace(message, ssrc=channel.ssrc), decision.key, decision.reason, client
+            )
         assert isinstance(decision, Refuse), "the bearer does not reach this listener"
         return decision.event(question, now)
 
     def _channel(self, traffic: Traffic, name: str) -> Channel:
-        return self._channels.setdefault((traffic, name), Channel())
+        place = (traffic, name)
+        if place not in self._channels:
+            # Two bearers may have one MuSiK, so channels must differ in their SSRC for certain.
+            ssrc = draw_ssrc(self._by_ssrc)
+            self._channels[place] = self._by_ssrc[ssrc] = Channel(ssrc, self._indexes)
+        return self._channels[place]

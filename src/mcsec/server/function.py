@@ -1,0 +1,164 @@
+"""The participating function of one domain: engine, users and bearers together, and what of them must be written down.
+
+Sans-I/O: a procedure takes what came and ``now``, and gives a :class:`Done`. Whoever carries it out writes
+``Done.writes`` to the store, and answers only when they are committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from mcsec.errors import UnknownKey
+from mcsec.ids import KeyId, PurposeTag
+from mcsec.keys import events
+from mcsec.keys.events import Event, KeyEvent
+from mcsec.keys.key import Key
+from mcsec.server.announcement import Bearer
+from mcsec.server.engine import ServerEngine
+from mcsec.server.users import Users
+from mcsec.store import deliveries, server
+from mcsec.store.group_commit import Write
+from mcsec.store.wrapping import Wrapper
+from mcsec.wire.xmlsec import KeyLookup, XmlKeys
+
+MayJoin = Callable[[str, str], bool]
+"""Whether a user (MC service ID) may be affiliated to a group: the group document says it."""
+
+#: After these, where a key of ours is in its life is written down anew.
+_MOVES = (
+    events.KeyMade,
+    events.KeyOffered,
+    events.KeySwitched,
+    events.KeyRetired,
+    events.KeyRevoked,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSettings:
+    """What an operator decides.
+
+    ``psi``: public service identity of the function. ``scopes``: one of them must be in an access token.
+    ``protection``: XML of clients that have a CSK must be signed and encrypted, and ours to them is.
+    ``csk_required``: nobody is authorised without uploading a CSK. ``most_groups``: affiliations of one user.
+    ``default_musik``: groups without a MuSiK of their own share the domain's default one.
+    ``lifetime``: of a MuSiK or MSCCK in seconds, None: no end.
+    """
+
+    domain: str
+    psi: str
+    scopes: frozenset[str] = frozenset({"3gpp:mc:ptt_service"})
+    protection: bool = True
+    csk_required: bool = False
+    most_groups: int = 50
+    default_musik: bool = True
+    lifetime: float | None = 86_400.0
+
+
+@dataclass(slots=True)
+class Done:
+    """What a procedure did: events to publish, writes to commit before the answer leaves."""
+
+    events: list[Event] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+
+    def __iadd__(self, other: Done) -> Self:
+        self.events += other.events
+        self.writes += other.writes
+        return self
+
+
+class Function:
+    """The state of one participating function.
+
+    :ivar bearers: what is announced, by TMGI as text.
+    """
+
+    def __init__(
+        self, engine: ServerEngine, wrapper: Wrapper, settings: FunctionSettings, may_join: MayJoin
+    ) -> None:
+        self.engine = engine
+        self.users = Users()
+        self.bearers: dict[str, Bearer] = {}
+        self.settings = settings
+        self.may_join = may_join
+        self._wrapper = wrapper
+
+    def lookup(self, user: str) -> KeyLookup | None:
+        """The XML keys of a user's CSK; None where there is no CSK."""
+        csk = self.engine.csks.held.get(user)
+        return None if csk is None else lookup_of(csk, user)
+
+    def protecting(self, user: str) -> Key | None:
+        """The CSK that protects XML to a user; None where there is none, or the operator does not want it."""
+        return self.engine.csks.held.get(user) if self.settings.protection else None
+
+    def done(self, happened: list[Event], *writes: Write) -> Done:
+        """The events of the engine, with everything that has to be written because of them."""
+        engine = self.engine
+        written: list[Write] = list(writes)
+        for event in happened:
+            if isinstance(event, KeyEvent) and event.key_id.tag in (PurposeTag.MUSIK, PurposeTag.MSCCK):
+                written += self._key_writes(event)
+        written += [server.append(record) for record in engine.records]
+        engine.records.clear()
+        return Done(happened, written)
+
+    def csk_write(self, user: str, key: Key) -> Write:
+        """A CSK, wrapped."""
+        return server.put_csk(user, key, self._wrapper)
+
+    def _key_writes(self, event: KeyEvent) -> Iterable[Write]:
+        if isinstance(event, events.KeyDestroyed):
+            return [*server.drop_key(event.key_id), *self._ended_bearers()]
+        if not isinstance(event, _MOVES):
+            return []
+        epoch = self.engine.keydown.epoch(event.key_id)
+        if epoch is None:
+            # Destroyed by something that follows in the same call.
+            return []
+        writes = [server.put_epoch(epoch, int(epoch.key.created * 1e6), self._wrapper)]
+        if isinstance(event, events.KeyOffered):
+            writes += self._wishes(epoch.key, event.now)
+        if isinstance(event, events.KeyRevoked):
+            writes.append(deliveries.wish_again(event.key_id, event.now))
+        return writes
+
+    def _ended_bearers(self) -> list[Write]:
+        """Bearers that were withdrawn, and whose last key is gone: everybody who could be told was told."""
+        msccks = self.engine.keydown.msccks
+        ended = [
+            tmgi
+            for tmgi, bearer in self.bearers.items()
+            if bearer.withdrawn and tmgi in msccks and not msccks[tmgi].epochs
+        ]
+        for tmgi in ended:
+            del self.bearers[tmgi], msccks[tmgi]
+        return [server.drop_bearer(tmgi) for tmgi in ended]
+
+    def _wishes(self, key: Key, now: float) -> list[Write]:
+        """Everybody who is entitled is to be given the key; the database knows who that is."""
+        if key.key_id.tag is PurposeTag.MUSIK:
+            groups = key.scope.names or None
+        else:
+            (tmgi,) = key.scope.names
+            groups = self.bearers[tmgi].groups or None if tmgi in self.bearers else None
+        return [deliveries.wish_for_many(key.key_id, groups, now)]
+
+
+def lookup_of(csk: Key, user: str) -> KeyLookup:
+    """The XML keys of one CSK, by its key ID."""
+
+    def lookup(key_id: KeyId) -> XmlKeys:
+        if key_id != csk.key_id:
+            raise UnknownKey(
+                f"{key_id} is not the CSK of {user}",
+                code="server.unknown-csk",
+                clause="TS 33.180 9.3",
+                hint="the client uploads its CSK again",
+            )
+        return XmlKeys.derive(csk.secret, csk.key_id, user)
+
+    return lookup

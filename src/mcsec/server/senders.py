@@ -1,0 +1,111 @@
+"""Who sent a request: only what was proven counts (RFC 3325; TS 24.379 7.3.1).
+
+A public user identity (IMPU) is proven by a trusted neighbour's assertion, by a client certificate that names it, by
+the connection on which it was registered, or, over UDP, by the address it was registered from together with a signature
+under its CSK. A From header proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mcsec.errors import Refused
+from mcsec.net.sip.message import Request
+from mcsec.net.sip.peer import Peer, Trust
+from mcsec.net.sip.uri import Uri
+from mcsec.net.sip.values import decode_addresses
+
+
+class Proof(Enum):
+    """How an IMPU is proven."""
+
+    ASSERTED = "a trusted neighbour asserts it"
+    CERTIFICATE = "the client certificate names it"
+    FLOW = "it was registered on this connection"
+    ADDRESS = "it was registered from this address: only with a signature under its CSK"
+    CLAIMED = "nothing but the request says so: only with an access token"
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else is needed."""
+        return self in (Proof.ASSERTED, Proof.CERTIFICATE, Proof.FLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """An IMPU, and how far it is proven."""
+
+    impu: str
+    proof: Proof
+
+
+def _address(peer: Peer) -> tuple[str, str, int]:
+    return (peer.transport, peer.host, peer.port)
+
+
+class Senders:
+    """Which IMPUs were registered by which flow."""
+
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+        self._flows: dict[int, set[str]] = {}
+        self._addresses: dict[tuple[str, str, int], set[str]] = {}
+
+    def trusts(self, peer: Peer) -> bool:
+        """Whether ``peer`` may vouch for others: the SIP core."""
+        return self._trust.covers(peer)
+
+    def bind(self, peer: Peer, impu: str) -> None:
+        """``impu`` was authorised by a request that came from ``peer``."""
+        if peer.reliable:
+            self._flows.setdefault(peer.flow, set()).add(impu)
+        else:
+            self._addresses.setdefault(_address(peer), set()).add(impu)
+
+    def release(self, peer: Peer, impu: str) -> None:
+        """``impu`` logged off."""
+        known = self._flows.get(peer.flow) if peer.reliable else self._addresses.get(_address(peer))
+        if known is not None:
+            known.discard(impu)
+        if not peer.reliable and not known:
+            self._addresses.pop(_address(peer), None)
+
+    def closed(self, peer: Peer) -> None:
+        """A connection is gone; its number does not come again."""
+        self._flows.pop(peer.flow, None)
+
+    def open(self, peer: Peer) -> bool:
+        """Whether a connection is there on which somebody was authorised."""
+        return peer.flow in self._flows if peer.reliable else True
+
+    def of(self, request: Request, peer: Peer) -> Sender:
+        """Who sent ``request``. Assertions of peers that are not trusted were taken out of it before.
+
+        :raises Refused: the trusted neighbour asserts no identity. :raises BadMessage: an address is none.
+        """
+        if self.trusts(peer):
+            asserted = decode_addresses(request.headers.all("P-Asserted-Identity"))
+            if not asserted:
+                raise Refused(
+                    "the SIP core asserts no identity",
+                    code="server.sender",
+                    clause="RFC 3325 5; TS 24.229 5.7",
+                )
+            return Sender(asserted[0].parsed().address_of_record(), Proof.ASSERTED)
+        claimed = request.from_.parsed().address_of_record()
+        if claimed.lower() in peer.names:
+            return Sender(claimed, Proof.CERTIFICATE)
+        if peer.reliable and claimed in self._flows.get(peer.flow, ()):
+            return Sender(claimed, Proof.FLOW)
+        if not peer.reliable and claimed in self._addresses.get(_address(peer), ()):
+            return Sender(claimed, Proof.ADDRESS)
+        return Sender(claimed, Proof.CLAIMED)
+
+
+def address_of_record(uri: str) -> str:
+    """The IMPU that a URI names.
+
+    :raises BadMessage: it is none.
+    """
+    return Uri.decode(uri).address_of_record()

@@ -1,0 +1,262 @@
+"""The MCX server of a domain on asyncio: joins what decides with SIP and the store.
+
+::
+
+    async with McServer(database, identity, settings, verify=validator.validate, may_join=rules) as server:
+        address = await server.listen("TLS", "127.0.0.1", 5061, tls=context)
+        await server.make_musik(Scope.of("sip:rescue@a.example"))
+        await server.announce(Bearer(tmgi, (1, 2), IPv4Address("239.0.0.1"), 5000))
+
+A request is answered when what it changed is on the disk. A server that is killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, TypeVar
+
+from mcsec.ids import KeyId, Tmgi
+from mcsec.keys.events import Event
+from mcsec.keys.key import DEFAULT, Scope
+from mcsec.keys.rotation import STANDARD, RotationPolicy
+from mcsec.mikey.build import Initiator, Recipient
+from mcsec.mikey.receiver import Receiver
+from mcsec.net.sip.endpoint import Endpoint
+from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.registrar import RegistrarSettings
+from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.sip.ways import Target
+from mcsec.server import keymaking
+from mcsec.server.announcement import Bearer
+from mcsec.server.delivering import Delivering, DeliverySettings
+from mcsec.server.engine import ServerEngine
+from mcsec.server.events import StoreRefused
+from mcsec.server.function import Done, Function, FunctionSettings, MayJoin
+from mcsec.server.indexes import IndexesWanted, StoredIndexes
+from mcsec.server.locations import Locations
+from mcsec.server.requests import Requests, Verify
+from mcsec.server.resume import resume
+from mcsec.server.senders import Senders
+from mcsec.store import deliveries, server
+from mcsec.store.database import Database, StoreError
+from mcsec.store.group_commit import GroupCommit
+from mcsec.store.server_load import load
+
+T = TypeVar("T")
+#: Seconds between looks at registrations that are over, and at the longest between looks at keys.
+_LOOK = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The server as KMS users see it: what it signs with, whose KMS its clients have, what opens their uploads."""
+
+    initiator: Initiator
+    clients: Recipient
+    receiver: Receiver
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How a server is set up. ``sip.outbound`` is the SIP core; where there is none, clients register here."""
+
+    function: FunctionSettings
+    sip: EndpointSettings = field(default_factory=EndpointSettings)
+    registrar: RegistrarSettings = field(default_factory=RegistrarSettings)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    rotation: RotationPolicy = STANDARD
+    origin_host: str = "127.0.0.1"
+
+
+class McServer:
+    """One participating function. Use it as an async context manager; then :meth:`listen`.
+
+    :ivar function: its state, to look at. What changes it is done by the methods here.
+    :ivar events: how many of each were told, by name.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        settings: ServiceSettings,
+        *,
+        verify: Verify,
+        may_join: MayJoin,
+        on_event: Callable[[Event], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database, self._settings, self._clock = database, settings, clock
+        self._on_event = on_event or (lambda event: None)
+        self.events: Counter[str] = Counter()
+        self._indexes = StoredIndexes()
+        engine = ServerEngine(
+            settings.function.domain,
+            identity.initiator,
+            identity.clients,
+            identity.receiver,
+            settings.rotation,
+            self._indexes,
+        )
+        self.function = Function(engine, database.wrapper, settings.function, may_join)
+        self._writer = GroupCommit(database, self._store_refused)
+        senders = Senders(settings.sip.trust)
+        self._senders = senders
+        self._locations = Locations(settings.sip.outbound, settings.registrar)
+        self.requests = Requests(
+            self.function, senders, self._locations, self._writer, verify, self._tell, clock, self._wake
+        )
+        self.endpoint = Endpoint(self.requests.handle, settings.sip)
+        self._delivering: Delivering | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        state = await load(self._database)
+        resume(self.function, state)
+        self._locations.restore(state.users)
+        await self._writer.__aenter__()
+        await self.endpoint.__aenter__()
+        self.endpoint.core.closed_hooks.append(self._flow_closed)
+        self._delivering = Delivering(
+            self.function,
+            self.endpoint,
+            self._writer,
+            self._where,
+            self._tell,
+            self._clock,
+            self._settings.delivery,
+            self._settings.origin_host,
+        )
+        await self._start()
+        self._tasks = [asyncio.create_task(self._delivering.run()), asyncio.create_task(self._look_after())]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.endpoint.__aexit__(kind, error, trace)
+        await self._writer.__aexit__(kind, error, trace)
+
+    async def listen(
+        self, transport: str, host: str, port: int = 0, *, tls: ssl.SSLContext | None = None
+    ) -> tuple[str, int]:
+        """Listen for clients or for the SIP core; see :meth:`mcsec.net.sip.endpoint.Endpoint.listen`."""
+        return await self.endpoint.listen(transport, host, port, tls=tls)
+
+    # --- what an operator, or the bearer side, asks for
+
+    async def make_musik(self, scope: Scope = DEFAULT) -> None:
+        """Make a MuSiK and distribute it; returns when it is written down. It follows the present one of its scope."""
+        await self._carry_out(keymaking.make_musik(self.function, scope, self._clock()))
+
+    async def announce(self, bearer: Bearer) -> None:
+        """Announce a bearer, new or changed, to everybody concerned, now and later."""
+        await self._carry_out(keymaking.announce(self.function, bearer, self._clock()))
+
+    async def withdraw(self, tmgi: Tmgi) -> None:
+        """Tell everybody that a bearer ended."""
+        await self._carry_out(keymaking.withdraw(self.function, tmgi, self._clock()))
+
+    async def revoke(self, key_id: KeyId, reason: str) -> None:
+        """Stop all use of a key, and tell its holders."""
+        await self._carry_out(keymaking.revoke(self.function, key_id, reason, self._clock()))
+
+    async def remove(self, group: str, members: Collection[str]) -> None:
+        """Take users off a group, and rekey at once."""
+        await self._carry_out(keymaking.remove(self.function, group, members, self._clock()))
+
+    async def deliveries(self) -> Mapping[str, int]:
+        """How many deliveries are in which state."""
+        counted: Mapping[str, int] = await self._writer.run(deliveries.count)
+        return counted
+
+    async def send(self, produce: Callable[[float], T]) -> T:
+        """What ``produce(now)`` sends by the engine, with the packet indexes that it needs reserved before.
+
+        ``produce`` is called again until there are; it must do nothing else before it sends.
+        """
+        while True:
+            try:
+                sent = produce(self._clock())
+            except IndexesWanted:
+                await self._reserve()
+                continue
+            await self._reserve()
+            await self._carry_out(self.function.done([]))
+            return sent
+
+    # --- inside
+
+    async def _start(self) -> None:
+        now = self._clock()
+        done = keymaking.poll(self.function, now)
+        done += keymaking.expire_users(self.function, now)
+        if self._settings.function.default_musik and None not in self.function.engine.keydown.musiks:
+            done += keymaking.make_musik(self.function, DEFAULT, now)
+        await self._carry_out(done)
+
+    async def _carry_out(self, done: Done) -> None:
+        await self._writer.write(done.writes)
+        self._tell(done.events)
+        self._wake()
+
+    async def _reserve(self) -> None:
+        """Reserve what is wished for: in one transaction, durably, and only then granted."""
+        wishes = self._indexes.take()
+        if not wishes:
+            return
+        try:
+            blocks = await self._writer.run(lambda connection: server.reserve_blocks(connection, wishes))
+        except StoreError:
+            for wish in wishes:
+                self.function.engine.not_granted(wish)
+            raise
+        for block in blocks:
+            self.function.engine.grant(block)
+
+    async def _look_after(self) -> None:
+        """Switches, renewals and expiries, when they are due."""
+        looked = self._clock()
+        while True:
+            due = self.function.engine.next_timer()
+            now = self._clock()
+            await asyncio.sleep(_LOOK if due is None else min(max(due - now, 0.01), _LOOK))
+            now = self._clock()
+            with suppress(StoreError):
+                await self._carry_out(keymaking.poll(self.function, now))
+                if now - looked >= _LOOK:
+                    looked = now
+                    await self._carry_out(keymaking.expire_users(self.function, now))
+
+    def _flow_closed(self, peer: Peer, reason: str) -> None:
+        self._senders.closed(peer)
+        self._locations.closed(peer)
+
+    def _where(self, user: str) -> tuple[str, Target | None] | None:
+        known = self.function.users.get(user)
+        return None if known is None else self._locations.where(known.impu, self._clock())
+
+    def _wake(self) -> None:
+        if self._delivering is not None:
+            self._delivering.wake()
+
+    def _tell(self, happened: Iterable[Event]) -> None:
+        for event in happened:
+            self.events[event.name] += 1
+            self._on_event(event)
+
+    def _store_refused(self, error: StoreError) -> None:
+        self._tell([StoreRefused(self._clock(), error.code, str(error), error.hint)])
