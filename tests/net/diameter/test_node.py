@@ -94,6 +94,7 @@ async def two(
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("transport", [transport for transport in Transport if _has(transport)])
 async def test_both_ways(address: str, transport: Transport) -> None:
+    """python-diameter has IPv4 only, and no TLS (defect 9)."""
     async with two(address, transport=transport) as pair:
         answer = await pair.gcs.request(gar())
         assert answer == answer_to(gar(), BMSC, OPERATOR)

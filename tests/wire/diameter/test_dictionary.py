@@ -51,3 +51,14 @@ def test_a_name_or_code_may_stand_once() -> None:
     for twin in (dataclasses.replace(row, code=1), dataclasses.replace(row, name="Other")):
         with pytest.raises(TypeError):
             Dictionary((row, twin), ())
+
+
+@pytest.mark.parametrize(
+    ("code", "sent"), [(920, True), *((code, False) for code in (932, 934, 1034, 1046, 1047, 1048))]
+)
+def test_m_bits_on_which_dictionaries_disagree(code: int, sent: bool) -> None:
+    """python-diameter has them the other way, for the whole process (defect 7)."""
+    row = DICTIONARY.find(code, TGPP)
+    assert row is not None
+    assert row.m_bit.sent is sent
+    assert not row.m_bit.strict

@@ -40,6 +40,7 @@ def test_base_answers_round_trip(cls: type[Group], data: st.DataObject) -> None:
 
 
 def test_a_misspelt_attribute_is_an_error() -> None:
+    """python-diameter sends nothing for it, without a word (defect 6)."""
     with pytest.raises(TypeError):
         ProxyInfo(proxy_host="a", proxy_stat=b"")  # type: ignore[call-arg]  # the point of the test
     info = ProxyInfo(proxy_host="a", proxy_state=b"")
