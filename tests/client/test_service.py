@@ -28,7 +28,7 @@ from support.scripted_mcx import GENERAL, TMGI, ScriptedMcx, Seen, fresh_key, pr
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+@pytest.mark.parametrize("transport", ["UDP", "UDP only", "TCP"])
 @pytest.mark.parametrize("way", list(Authorisation))
 async def test_logs_on_and_off(transport: str, way: Authorisation) -> None:
     async with pair(transport) as both:
@@ -73,9 +73,10 @@ async def test_affiliations_replace_one_another() -> None:
         assert sent[-1].request.headers.get("Expires") == "0"
 
 
+@pytest.mark.parametrize("transport", ["UDP only", "TCP"])
 @pytest.mark.parametrize("form", list(Form))
-async def test_takes_key_downloads(form: Form) -> None:
-    async with pair() as both:
+async def test_takes_key_downloads(form: Form, transport: str) -> None:
+    async with pair(transport) as both:
         alice = both.add()
         await alice.client.log_on([GROUP])
         for tag, scope in ((PurposeTag.MUSIK, Scope.of(GROUP)), (PurposeTag.CSK, Scope.of(ALICE))):
@@ -236,3 +237,19 @@ async def test_a_tag_that_the_server_forgot_is_dropped() -> None:
         await alice.client.affiliate(["sip:other@a.example"])
         assert len(both.mcx.of("PUBLISH", "presence")) == 3
         assert alice.client.groups == ("sip:other@a.example",)
+
+
+async def test_a_registration_that_is_refused_later_is_told() -> None:
+    refuse: list[bool] = []
+
+    def script(seen: Seen) -> tuple[int, tuple[tuple[str, str], ...]] | None:
+        return (403, ()) if refuse and seen.method == "REGISTER" else None
+
+    async with pair(mcx=ScriptedMcx(script)) as both:
+        alice = both.add(expires=2)
+        await alice.client.log_on()
+        refuse.append(True)
+        await both.mcx.until(lambda: len(alice.of(RegistrationChanged)) == 2)
+        (_, event) = alice.of(RegistrationChanged)
+        assert isinstance(event, RegistrationChanged)
+        assert (event.expires, event.reason) == (0, "refused with 403")

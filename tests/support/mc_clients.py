@@ -89,8 +89,9 @@ async def pair(
     transport: str = "TCP", *, trusted: bool = True, mcx: ScriptedMcx | None = None
 ) -> AsyncIterator[Pair]:
     async with mcx or ScriptedMcx() as server:
-        port = await server.listen(transport)
+        name, _, only = transport.partition(" ")
+        port = await server.listen(name, stream=not only)
         trust = Trust(addresses=(ip_network("127.0.0.0/8"),), datagrams=True) if trusted else Trust()
-        settings = HostSettings(Hop(transport, "127.0.0.1", port), EndpointSettings(trust=trust))
+        settings = HostSettings(Hop(name, "127.0.0.1", port), EndpointSettings(trust=trust))
         async with ClientHost(settings) as host:
             yield Pair(server, host)

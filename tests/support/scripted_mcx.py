@@ -134,9 +134,10 @@ class ScriptedMcx:
     async def __aexit__(self, *error: object) -> None:
         await self.endpoint.close(0.0)
 
-    async def listen(self, transport: str, tls: ssl.SSLContext | None = None) -> int:
+    async def listen(self, transport: str, tls: ssl.SSLContext | None = None, *, stream: bool = True) -> int:
+        """``stream``: with UDP comes TCP, as RFC 3261 18 has it."""
         _, port = await self.endpoint.listen(transport, "127.0.0.1", 0, tls=tls)
-        if transport == "UDP":
+        if transport == "UDP" and stream:
             await self.endpoint.listen("TCP", "127.0.0.1", port)
         return port
 

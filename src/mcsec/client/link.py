@@ -9,8 +9,12 @@ from mcsec.client.profile import Profile
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.message import Response
+from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.ways import Target
 from mcsec.wire.mc_sip import Lines
+
+#: About as large as a message with a key in it gets, in octets.
+_LARGE = 4096
 
 
 class Link:
@@ -23,6 +27,21 @@ class Link:
         self.endpoint, self.server = endpoint, server
         self.route: tuple[str, ...] = ()
         self._profile = profile
+
+    async def settle(self) -> Peer:
+        """The flow to the server, and from now on its transport for every request.
+
+        Messages with keys in them are too large for datagrams (RFC 3261 18.1.1). A server knows its clients by the way
+        they come, so the small ones go by TCP as well then; by UDP only where the server has no TCP.
+
+        :raises Unreachable: nobody is there.
+        """
+        if isinstance(self.server, Peer):
+            return self.server
+        peer = await self.endpoint.core.ways.flow(self.server, _LARGE)
+        if peer.transport != self.server.transport:
+            self.server = replace(self.server, transport=peer.transport)
+        return peer
 
     async def ask(self, method: str, headers: Lines, content: Content | None) -> Response:
         """A request to the participating function, and its final answer, of any status.

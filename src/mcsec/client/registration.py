@@ -68,9 +68,7 @@ class Registering:
         :raises ServiceRefused: the registrar or the server refuses. :raises PeerError: nobody answered.
         """
         endpoint = self._link.endpoint
-        peer = self._link.server
-        if not isinstance(peer, Peer):
-            peer = await endpoint.core.ways.flow(peer, 0)
+        peer = await self._link.settle()
         content = self._write() if self._write is not None else None
         self._registration = _Remembering(
             self._profile.registrar,
@@ -96,7 +94,6 @@ class Registering:
         """Take the contact back. No answer is no reason to stay."""
         task, self._task = self._task, None
         if task is not None:
-            self._registered = False
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
@@ -133,7 +130,7 @@ class Registering:
                 if refusal is None
                 else ServiceRefused(_PROCEDURE, refusal)
             )
-        elif lost:
+        elif lost or event.retry is None:
             self._on_change(0, event.reason)
         if event.retry is not None:
             self._start_anew()
