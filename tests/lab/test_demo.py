@@ -1,0 +1,128 @@
+"""``mcsec demo`` as a user runs it: one JSON object, every claim, a capture, a key log, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from mcsec.crypto.srtp import SrtcpReceiver
+from mcsec.errors import PeerError
+from mcsec.ids import KeyId, PurposeTag
+from mcsec.lab.seeded import WARNING
+from mcsec.net.keylog import parse_key_log
+from mcsec.wire import rtcp
+from support.demo import CLAIMS, claims_of, finish, start
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, str]]:
+    """Two runs at a time on one machine, with JSON; their output by the name of their directory."""
+    here = tmp_path_factory.mktemp("demo")
+    running = {name: start("--json", "-o", here / name) for name in ("one", "two")}
+    return {str(here / name): finish(process) for name, process in running.items()}
+
+
+def test_one_object_on_standard_output_and_nothing_else(both: dict[str, tuple[int, str, str]]) -> None:
+    for directory, (status, out, _) in both.items():
+        report = json.loads(out)
+        assert out.startswith("{")
+        assert out.endswith("}\n")
+        assert claims_of(out) == dict.fromkeys(CLAIMS, "pass")
+        assert (report["result"], status, report["seeded"]) == ("pass", 0, False)
+        assert set(report["files"]) == {"capture", "keylog"}
+        assert {Path(file).parent for file in report["files"].values()} == {Path(directory)}
+        for claim in report["claims"]:
+            assert set(claim) == {"name", "claim", "result", "evidence"}
+            assert claim["evidence"]
+
+
+def test_the_story_is_told_on_standard_error(both: dict[str, tuple[int, str, str]]) -> None:
+    for _, _, err in both.values():
+        assert "MuSiK" in err
+        assert "keys are being written in clear" in err
+        assert "Traceback" not in err
+
+
+def test_under_twenty_seconds(both: dict[str, tuple[int, str, str]]) -> None:
+    assert max(json.loads(out)["seconds"] for _, out, _ in both.values()) < 20
+
+
+def test_two_at_a_time_do_not_hear_each_other(both: dict[str, tuple[int, str, str]]) -> None:
+    """Each saw just its own packets, under just its own keys."""
+    tables = [json.loads(out)["keys"] for _, out, _ in both.values()]
+    names = [{row["key"] for row in table} for table in tables]
+    assert names[0].isdisjoint(names[1])
+    for table in tables:
+        assert not any(row["key"].startswith("unknown") for row in table)
+        assert sum(row["packets"] for row in table if row["protected"].endswith("bearer")) == 5
+
+
+def test_which_key_protected_what_and_whose_it_was(both: dict[str, tuple[int, str, str]]) -> None:
+    for _, out, _ in both.values():
+        rows = {(row["key"].split()[0], row["domain"], row["protected"]) for row in json.loads(out)["keys"]}
+        assert rows == {
+            ("MSCCK", "a.example", "subchannel control, bearer"),
+            ("MuSiK", "a.example", "floor control, bearer"),
+            ("CSK", "a.example", "floor control, unicast"),
+            ("MKFC", "b.example", "floor control, bearer"),
+        }
+        traffic = json.loads(out)["traffic"]
+        # Map, Taken, Idle; five frames and a flipped one; Taken and Idle under the MKFC.
+        assert (traffic["bearer"]["packets"], traffic["unicast"]["packets"]) == (11, 8)
+
+
+def udp_payloads(capture: bytes) -> list[bytes]:
+    """The payloads of enhanced packet blocks with IPv4 and UDP."""
+    found, at = [], 0
+    while at < len(capture):
+        kind, size = (int.from_bytes(capture[at + 4 * n : at + 4 * n + 4], "little") for n in range(2))
+        if kind == 6:
+            length = int.from_bytes(capture[at + 20 : at + 24], "little")
+            found.append(capture[at + 28 : at + 28 + length][28:])
+        at += size
+    return found
+
+
+def test_the_key_log_opens_the_signalling_in_the_capture_and_no_media(
+    both: dict[str, tuple[int, str, str]],
+) -> None:
+    for directory in both:
+        entries = parse_key_log((Path(directory) / "demo.keylog").read_text())
+        opened: list[rtcp.Message] = []
+        shut = []
+        for payload in udp_payloads((Path(directory) / "demo.pcapng").read_bytes()):
+            for entry in entries:
+                context = SrtcpReceiver(entry.profile)
+                context.add_key(entry.mki, entry.master_key, entry.master_salt)
+                try:
+                    opened += rtcp.decode(context.unprotect(payload).octets)
+                    break
+                except PeerError:
+                    continue
+            else:
+                shut.append(payload)
+        assert len(opened) == 3 + 8 + 2
+        assert len(shut) == 6
+        assert {KeyId.decode(payload[-8:-4]).tag for payload in shut} == {PurposeTag.GMK}
+
+
+def test_the_key_log_is_for_its_owner_alone(both: dict[str, tuple[int, str, str]]) -> None:
+    for directory in both:
+        assert (Path(directory) / "demo.keylog").stat().st_mode & 0o077 == 0
+
+
+def test_for_people_and_with_a_seed_that_says_loudly_what_it_does(tmp_path: Path) -> None:
+    started = time.monotonic()
+    status, out, err = finish(start("-o", tmp_path, "--seed", "a test"))
+    assert status == 0
+    assert time.monotonic() - started < 20
+    assert WARNING in err
+    assert "came from a seed" in out
+    verdicts = [
+        line.split(":")[0].split() for line in out.splitlines() if line.startswith(("PASS  ", "FAIL  "))
+    ]
+    assert {(verdict, name) for verdict, name in verdicts} == {("PASS", name) for name in CLAIMS}
+    assert out.splitlines()[-1].startswith(f"PASS: {len(CLAIMS)} of {len(CLAIMS)} claims hold")

@@ -1,0 +1,145 @@
+"""The demo for tests: in a process of its own as a user runs it, or here, small and with keys from a cache."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mcsec.crypto.kms_keys import IdentityKeys, KmsMasterKeys, KmsPublicKeys
+from mcsec.crypto.sakke import SakkeReceiver
+from mcsec.crypto.srtp import BearerPacket
+from mcsec.ids import Tmgi
+from mcsec.lab import air, demo, domain
+from mcsec.lab.adversary import Adversary
+from mcsec.lab.claims import DemoReport
+from mcsec.net.multicast import MulticastGroup, MulticastSender
+from support.domains import kms
+
+MCSEC = Path(sys.executable).parent / "mcsec"
+
+CLAIMS = {
+    "broadcast-decoded",
+    "media-untouched",
+    "outsider-locked-out",
+    "adversary-locked-out",
+    "tampered-refused",
+    "replayed-refused",
+    "wrong-domain-refused",
+    "release13-without-mkfc-refuses",
+    "release13-foreign-mkfc-leaks",
+    "own-key-only",
+    "bearer-over-mb2",
+}
+
+
+def start(*options: str | Path) -> subprocess.Popen[str]:
+    """``mcsec demo`` as its own process."""
+    command = [str(MCSEC), "demo", *map(str, options)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 40) -> tuple[int, str, str]:
+    """Exit status, standard output, standard error."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return process.returncode, out, err
+
+
+def claims_of(document: str) -> dict[str, str]:
+    report: dict[str, Any] = json.loads(document)
+    return {claim["name"]: claim["result"] for claim in report["claims"]}
+
+
+class PaperKms:
+    """What the story wants of a KMS, without a service: keys are made once for a test run and come at once."""
+
+    class configuration:
+        path = staticmethod(Path)
+
+    def __init__(self, domain: str) -> None:
+        self.made = kms(f"kms.{domain}")
+        self.public = self.made.public
+        self.known = [self.public]
+
+    async def provision(self, uri: str, now: float) -> tuple[IdentityKeys, list[KmsPublicKeys]]:
+        return self.made.identity(uri, now), list(self.known)
+
+    async def trust(self, partner: PaperKms, now: float) -> None:
+        self.known.append(partner.public)
+
+    async def master_keys(self) -> KmsMasterKeys:
+        return self.made.master
+
+
+@asynccontextmanager
+async def paper_kms(_directory: Path, domain: str, _now: float) -> AsyncIterator[PaperKms]:
+    yield PaperKms(domain)
+
+
+class PaperBearer:
+    """What the story wants of a bearer, without MB2: what is sent is on the air."""
+
+    def __init__(self) -> None:
+        self.active = SimpleNamespace(tmgi=Tmgi(0x00A001, "001", "01"), flow=0)
+        self.bmsc = SimpleNamespace(counters=Counter())
+        self.sender = self
+        self._senders: dict[object, MulticastSender] = {}
+
+    def send(self, packet: BearerPacket, to: tuple[IPv4Address, int]) -> None:
+        if to not in self._senders:
+            self._senders[to] = MulticastSender(MulticastGroup(*to))
+        self._senders[to].send(packet)
+        self.bmsc.counters["passed"] += 1
+
+    def close(self) -> None:
+        for sender in self._senders.values():
+            sender.close()
+
+
+@asynccontextmanager
+async def paper_bearer(*_: object) -> AsyncIterator[PaperBearer]:
+    with closing(PaperBearer()) as bearer:
+        yield bearer
+
+
+def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two listeners instead of four, KMSs and BM-SC on paper, and less patience for what never comes."""
+    monkeypatch.setattr(demo, "LISTENERS", 2)
+    monkeypatch.setattr(air, "SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(domain, "lab_kms", paper_kms)
+    monkeypatch.setattr(demo, "lab_bearer", paper_bearer)
+    monkeypatch.setattr(Adversary, "_posing_as", _posing_as)
+
+
+_pose, _posed = Adversary._posing_as, {}
+
+
+def _posing_as(adversary: Adversary, uid: bytes) -> SakkeReceiver:
+    place = (adversary._public.encryption.octets(), uid)
+    if place not in _posed:
+        _posed[place] = _pose(adversary, uid)
+    return _posed[place]
+
+
+def play(output: Path) -> DemoReport:
+    """The demo in this process."""
+    return asyncio.run(demo.run(output, lambda _text: None))
+
+
+def failed(report: DemoReport) -> set[str]:
+    return {claim.name for claim in report.claims if not claim.passed}
