@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import signal
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,37 +29,9 @@ from mcsec.net.multicast import MulticastGroup, MulticastSender
 from mcsec.net.tls import client_context, server_context
 from mcsec.wire.rtcp.floor import FloorTaken
 from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel
+from support.client_process import TEMPLATE, configure, start, until, write
 from support.mc_clients import GROUP
 from support.scripted_mcx import GENERAL, MDSI, TMGI, ScriptedMcx, fresh_key, protected
-
-TEMPLATE = """
-[client]
-identity = "sip:alice{n}@a.example"
-groups = ["sip:rescue@a.example"]
-area = 7
-
-[server]
-host = "127.0.0.1"
-port = 5061
-transport = "TCP"
-trust = ["127.0.0.0/8"]
-domain = "a.example"
-psi = "sip:mcptt@a.example"
-mdsi = "mcx.a.example"
-
-[kms]
-address = "https://127.0.0.1:8443"
-uri = "kms.a.example"
-
-[token]
-file = "alice{n}.jwt"
-"""
-
-
-def write(directory: Path, text: str = TEMPLATE) -> Path:
-    file = directory / "client.toml"
-    file.write_text(text)
-    return file
 
 
 def test_reads_a_configuration(tmp_path: Path) -> None:
@@ -138,17 +106,9 @@ class Domain:
     mcx: ScriptedMcx
     address: str
 
-    def configure(self, port: int, *users: str) -> Path:
+    def configure(self, port: int, *users: str, secure: bool = False) -> Path:
         """Configuration and tokens of clients."""
-        config = load(self.directory / "mcsec.toml")
-        issuer = open_local(config)
-        text = TEMPLATE.replace("5061", str(port)).replace("https://127.0.0.1:8443", self.address)
-        text = text.replace("[token]", 'ca = "domain/tls/ca.pem"\n[token]')
-        for number, user in enumerate(users, 1):
-            scopes = config.kms.tokens.scopes
-            token = issuer.issue(user, audience=config.kms.uri, scopes=scopes, now=time.time())
-            (self.directory.parent / f"alice{number}.jwt").write_text(token)
-        return write(self.directory.parent, text)
+        return configure(self.directory, self.address, port, *users, secure=secure)
 
 
 @asynccontextmanager
@@ -172,23 +132,6 @@ async def domain(tmp_path: Path) -> AsyncIterator[Domain]:
             public = kms.book.own()
         async with ScriptedMcx(identity=Initiator(keys, public)) as mcx:
             yield Domain(directory, mcx, service.address)
-
-
-async def start(*arguments: str) -> Process:
-    program = Path(sys.executable).with_name("mcsec")
-    return await asyncio.create_subprocess_exec(program, "client", *arguments, stdout=PIPE, stderr=PIPE)
-
-
-async def until(process: Process, event: str) -> list[dict[str, Any]]:
-    """The lines up to the first that tells of ``event``."""
-    assert process.stdout is not None
-    lines: list[dict[str, Any]] = []
-    async with asyncio.timeout(20):
-        while not lines or lines[-1]["event"] != event:
-            line = await process.stdout.readline()
-            assert line, f"no {event} after {[found['event'] for found in lines]}"
-            lines.append(json.loads(line))
-    return lines
 
 
 @pytest.mark.anyio
@@ -217,9 +160,7 @@ async def test_listens_until_it_is_told_to_stop(tmp_path: Path) -> None:
     async with domain(tmp_path) as made:
         tls = made.directory / "tls"
         port = await made.mcx.listen("TLS", server_context(tls / "server.pem", tls / "server.key"))
-        file = made.configure(port, user)
-        secure = 'transport = "TLS"\nname = "mcx.a.example"\nca = "domain/tls/ca.pem"'
-        file.write_text(file.read_text().replace('transport = "TCP"', secure))
+        file = made.configure(port, user, secure=True)
         process = await start("listen", "--json", "--config", str(file))
         await until(process, "Ready")
         musik = fresh_key(PurposeTag.MUSIK, Scope.of(GROUP))
