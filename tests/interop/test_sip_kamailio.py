@@ -77,9 +77,9 @@ async def registered(name: str, hop: Hop, settings: EndpointSettings | None = No
     events: asyncio.Queue[RegistrationEvent] = asyncio.Queue()
     async with client.endpoint as endpoint:
         await endpoint.listen("UDP", "127.0.0.1")
-        peer = await endpoint.core.transport.reach(hop)
+        peer = await endpoint.reach(hop)
         aor = f"sip:{name}@mc.example"
-        contact = NameAddr.decode(endpoint.core.ways.contact(aor, peer))
+        contact = NameAddr.decode(endpoint.contact_towards(aor, peer))
         task = asyncio.create_task(
             keep_registered(
                 endpoint,
@@ -205,8 +205,8 @@ async def test_an_edge_proxy_puts_itself_on_the_path(tmp_path: Path) -> None:
         _, port = await home.listen("TCP", "127.0.0.1")
         async with kamailio(EDGE, tmp_path, registrar=port) as edge, Endpoint(take) as client:
             hop = Hop("TCP", "127.0.0.1", edge.port)
-            peer = await client.core.transport.reach(hop)
-            contact = client.core.ways.contact("sip:alice@mc.example", peer)
+            peer = await client.reach(hop)
+            contact = client.contact_towards("sip:alice@mc.example", peer)
             request = make_request(
                 "REGISTER",
                 "sip:mc.example",

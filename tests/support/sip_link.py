@@ -113,6 +113,30 @@ class Link:
             heapq.heappush(self._air, (self.now + delay, self._number, to, octets))
 
 
+#: Timers to the instant: no spread.
+EXACT = Timings(spread=0.0)
+
+
+def exact_layer() -> TransactionLayer:
+    """A layer whose timers run to the instant."""
+    return TransactionLayer(EXACT, rng=random.Random(1))
+
+
+def run_timers(machine: TransactionLayer, until: float) -> list[tuple[float, Effect]]:
+    """Every effect of timers up to a time, with the time of each; effects before that are dropped."""
+    machine.effects()
+    found: list[tuple[float, Effect]] = []
+    while (when := machine.next_timer()) is not None and when <= until:
+        machine.handle_timer(when)
+        found += [(when, effect) for effect in machine.effects()]
+    return found
+
+
+def times(found: list[tuple[float, Effect]], kind: type) -> list[float]:
+    """When effects of a kind came about."""
+    return [when for when, effect in found if isinstance(effect, kind)]
+
+
 def outcome(node: Node, key: ClientKey) -> list[int | str]:
     """What the user of a client transaction was told, in order."""
     told: list[int | str] = []

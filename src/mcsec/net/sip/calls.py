@@ -24,6 +24,16 @@ from mcsec.net.sip.session_timer import SessionTimer, accept, agreed, offer
 OnReinvite = Callable[[Request], Response]
 
 
+def glare_wait(caller: bool, t1: float) -> float:
+    """Seconds before a re-INVITE that met one of the other side is tried again (RFC 3261 14.1).
+
+    2.1 to 4 for who made the Call-ID, up to 2 for the other, so that they do not meet again; in proportion to T1.
+    """
+    # Two sides must only differ; nothing secret hangs on it.
+    seconds = random.uniform(2.1, 4.0) if caller else random.uniform(0.0, 2.0)  # noqa: S311
+    return seconds * t1 / 0.5
+
+
 class Call:
     """One call. ``remote_body`` is what the peer offered or answered last; ``ended`` is set when it is over.
 
@@ -46,6 +56,7 @@ class Call:
         self._core, self._serving = core, serving
         self.dialog, self.state = dialog, state
         self._flow = flow
+        self._caller = state is CallState.CONFIRMED
         self._content_type, self._body = local
         self.remote_body = remote_body
         self._timer = timer
@@ -92,8 +103,7 @@ class Call:
         """
         response = await self._reinvite(body, content_type)
         if response.status == 491:
-            # Whoever made the Call-ID waits longer; not knowing who did, the range of both is taken.
-            await asyncio.sleep(random.uniform(0.0, 4.0) * self._core.settings.timings.t1 * 2)  # noqa: S311
+            await asyncio.sleep(glare_wait(self._caller, self._core.settings.timings.t1))
             response = await self._reinvite(body, content_type)
         return response
 

@@ -30,7 +30,7 @@ from mcsec.net.sip.invited import OnInvite, offer_call
 from mcsec.net.sip.inviting import CallRefused, Invitation
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.notifying import OnSubscribe, offer_subscription
-from mcsec.net.sip.peer import Peer, contact_uri, host_in_uri
+from mcsec.net.sip.peer import Hop, Peer, contact_uri, host_in_uri
 from mcsec.net.sip.serving import Handler, Serving
 from mcsec.net.sip.session_timer import offer
 from mcsec.net.sip.settings import EndpointSettings
@@ -231,6 +231,21 @@ class Endpoint:
         it is read no faster than requests leave.
         """
         await self._fast.send(template, deliveries, on_outcome)
+
+    async def reach(self, target: Hop, size: int = 0) -> Peer:
+        """The flow that a request of ``size`` octets to a next hop goes by, opened when it is not there.
+
+        :raises Unreachable: there is none.
+        """
+        return await self.core.ways.flow(target, size)
+
+    def contact_towards(self, identity: str, peer: Peer) -> str:
+        """A Contact value under which ``peer`` reaches us by its flow, with the user of the URI ``identity``."""
+        return self.core.ways.contact(identity, peer)
+
+    def on_flow_closed(self, hook: Callable[[Peer, str], None]) -> None:
+        """Call ``hook(peer, reason)`` for every connection that is gone, before requests that used it fail."""
+        self.core.closed_hooks.append(hook)
 
     async def drain(self, peer: Peer) -> None:
         """Wait while the connection of a peer takes nothing more."""
