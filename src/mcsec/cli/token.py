@@ -22,8 +22,17 @@ def issue(
     config: ConfigOption,
     user: Annotated[str, typer.Option("--user", help="MC service ID, or a server of [kms.servers].")],
     lifetime: Annotated[int, typer.Option(min=1, max=86_400, help="Seconds.")] = 3600,
+    audience: Annotated[
+        str | None, typer.Option("--audience", help="Who takes it: the KMS, or the MDSI of the MCX server.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="What for; several times for several.")
+    ] = None,
 ) -> None:
-    """Print a token for USER, and nothing else."""
+    """Print a token for USER, and nothing else: for the KMS, unless --audience and --scope say otherwise.
+
+    For the MCX server: --audience mcx.DOMAIN --scope 3gpp:mc:ptt_service.
+    """
     from mcsec.kms.config import load
     from mcsec.kms.issuers import open_local
 
@@ -31,8 +40,8 @@ def issue(
     print(
         open_local(configuration).issue(
             user,
-            audience=configuration.kms.uri,
-            scopes=configuration.kms.tokens.scopes,
+            audience=audience or configuration.kms.uri,
+            scopes=scope or configuration.kms.tokens.scopes,
             now=time.time(),
             lifetime=lifetime,
         )

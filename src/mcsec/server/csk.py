@@ -60,6 +60,10 @@ class Csks:
             return [received]
         return [received, KeyDestroyed(now, held.key_id, "superseded")]
 
+    def renew(self, receiver: Receiver) -> None:
+        """Further identities of the server, of the next key period."""
+        self._receiver = receiver
+
     def drop(self, client: str, reason: str, now: float) -> list[Event]:
         """Forgets a client's CSK: it logged off."""
         held = self.held.pop(client, None)

@@ -217,6 +217,11 @@ class ServerEngine:
             raise InvalidValue(f"no key {key_id}", code="keys.unknown")
         return self._note(rotation.revoke(key_id, reason, now))
 
+    def renew(self, initiator: Initiator, receiver: Receiver) -> None:
+        """A key period began, or comes: what the server signs with, and what opens uploads, from now on."""
+        self.keydown.renew(initiator)
+        self.csks.renew(receiver)
+
     def resume(self, head: Head | None, keys: Iterable[Key]) -> None:
         """Goes on after a restart: the end of the chain of records, and the keys that it speaks of."""
         self._chain = Chain(self.domain, head)

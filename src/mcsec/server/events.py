@@ -94,3 +94,12 @@ class StoreRefused(Event):
     code: str
     reason: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepFailed(Event):
+    """Something that is tried again did not work: the KMS gave no keys for the next key period."""
+
+    code: str
+    reason: str
+    hint: str

@@ -58,6 +58,10 @@ class KeyDownload:
         """Every key ID in use."""
         return frozenset(epoch.key.key_id for rotation in self._rotations() for epoch in rotation.epochs)
 
+    def renew(self, initiator: Initiator) -> None:
+        """The server's keys of the present key period."""
+        self._initiator = initiator
+
     @property
     def rotations(self) -> tuple[Rotation, ...]:
         """Every rotation, once."""

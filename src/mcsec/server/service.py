@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeVar
 
+from mcsec.errors import McsecError
 from mcsec.ids import KeyId, Tmgi
 from mcsec.keys.events import Event
 from mcsec.keys.key import DEFAULT, Scope
@@ -37,7 +38,7 @@ from mcsec.server import keymaking
 from mcsec.server.announcement import Bearer
 from mcsec.server.delivering import Delivering, DeliverySettings
 from mcsec.server.engine import ServerEngine
-from mcsec.server.events import StoreRefused
+from mcsec.server.events import StoreRefused, UpkeepFailed
 from mcsec.server.function import Done, Function, FunctionSettings, MayJoin
 from mcsec.server.indexes import IndexesWanted, StoredIndexes
 from mcsec.server.locations import Locations
@@ -178,6 +179,10 @@ class McServer:
         """Take users off a group, and rekey at once."""
         await self._carry_out(keymaking.remove(self.function, group, members, self._clock()))
 
+    def renew(self, identity: Identity) -> None:
+        """The server's keys for another key period; what was received before is remembered."""
+        self.function.engine.renew(identity.initiator, identity.receiver)
+
     async def deliveries(self) -> Mapping[str, int]:
         """How many deliveries are in which state."""
         counted: Mapping[str, int] = await self._writer.run(deliveries.count)
@@ -197,6 +202,10 @@ class McServer:
             await self._reserve()
             await self._carry_out(self.function.done([]))
             return sent
+
+    def tell_failure(self, error: McsecError) -> None:
+        """Something around the server failed, and is tried again: the KMS did not answer."""
+        self._tell([UpkeepFailed(self._clock(), error.code, str(error), error.hint)])
 
     # --- inside
 

@@ -1,0 +1,35 @@
+"""``mcsec run server``: the MCX server of a domain in this process, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcsec.cli.run import ConfigOption
+
+if TYPE_CHECKING:
+    from mcsec.keys.events import Event
+
+
+def server(config: ConfigOption) -> None:
+    """Run the MCX server. Prints its SIP addresses on one line when it is ready; events on standard error, as JSON."""
+    asyncio.run(_server(config))
+
+
+async def _server(path: Path) -> None:
+    from mcsec.net.https import stopping
+    from mcsec.server.config import Configuration
+    from mcsec.server.running import running
+
+    stop = stopping()
+    async with running(Configuration.load(path), _log) as found:
+        print(" ".join(found.addresses), flush=True)
+        await stop.wait()
+
+
+def _log(event: Event) -> None:
+    json.dump(event.describe(), sys.stderr)
+    sys.stderr.write("\n")

@@ -1,0 +1,236 @@
+"""The MCX server's section of a domain's configuration file (``mcsec.toml``, section ``[server]``)."""
+
+from __future__ import annotations
+
+import tomllib
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mcsec.errors import LocalError
+from mcsec.keys.rotation import OnRemoval, RotationPolicy
+from mcsec.net.sip.peer import DEFAULT_PORT, Hop, Trust
+from mcsec.net.sip.registrar import RegistrarSettings
+from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.tls import client_context
+from mcsec.net.tokens import ID_CLAIMS
+from mcsec.server.answers import RetryPolicy
+from mcsec.server.delivering import DeliverySettings
+from mcsec.server.function import FunctionSettings
+from mcsec.server.service import ServiceSettings
+from mcsec.store.kek import Kek
+
+Seconds = Annotated[float, Field(ge=0)]
+EVERYBODY = "*"
+
+
+class ConfigError(LocalError):
+    """The configuration cannot be used; the text says where."""
+
+    code = "config"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KmsSection(_Section):
+    """The KMS of the server and its clients. ``token``: where the server's access token is: ``file:`` or ``env:``."""
+
+    address: str = "https://127.0.0.1:8443"
+    uri: str = ""
+    ca: str = "tls/ca.pem"
+    token: str = "file:server.token"  # noqa: S105  # where it is, not what it is
+    protection: bool = True
+
+
+class IssuerSection(_Section):
+    """An OpenID Connect issuer that is believed: ``jwks`` is a file."""
+
+    issuer: str = Field(min_length=1)
+    jwks: str = Field(min_length=1)
+
+
+class DeliverySection(_Section):
+    """How keys are delivered; the comments of ``docs/server.md`` say what each name means."""
+
+    in_flight: int = Field(default=512, ge=1, le=100_000)
+    batch: int = Field(default=64, ge=1, le=4096)
+    lease: float = Field(default=90.0, ge=33.0)
+    retry_first: float = Field(default=2.0, gt=0)
+    retry_most: float = Field(default=600.0, gt=0)
+    attempts: int = Field(default=8, ge=1, le=100)
+
+
+class RotationSection(_Section):
+    """Times of a rotation, in seconds."""
+
+    switch_after: Seconds = 30.0
+    grace: Seconds = 60.0
+    renew_before: Seconds = 600.0
+    on_removal: OnRemoval = OnRemoval.SERVE_UNICAST
+
+
+class GroupSection(_Section):
+    """A group: who may join it, and whether it has a MuSiK of its own."""
+
+    id: str = Field(min_length=1, max_length=512)
+    members: list[str] | Literal["*"] = []
+    musik: Literal["own", "default"] = "default"
+
+
+class ServerSection(_Section):
+    """Everything that an MCX server is told."""
+
+    psi: str = ""
+    mdsi: str = ""
+    listen: list[str] = ["tls:127.0.0.1:5061"]
+    certificate: str = "tls/server.pem"
+    key: str = "tls/server.key"
+    ca: str = "tls/ca.pem"
+    client_certificates: bool = False
+    advertised: str = ""
+    database: str = "server.db"
+    kek: str = "file:kek"
+    core: str = ""
+    trusted_names: list[str] = []
+    trusted_addresses: list[str] = []
+    trust_datagrams: bool = False
+    protection: bool = True
+    csk_required: bool = False
+    most_groups: int = Field(default=50, ge=0, le=1000)
+    default_musik: bool = True
+    key_lifetime: float = Field(default=86_400.0, ge=60)
+    scopes: list[str] = ["3gpp:mc:ptt_service"]
+    audience: list[str] = []
+    id_claims: list[str] = list(ID_CLAIMS)
+    local_issuer: str = "issuer.jwks.json"
+    kms: KmsSection = KmsSection()
+    issuers: list[IssuerSection] = []
+    delivery: DeliverySection = DeliverySection()
+    rotation: RotationSection = RotationSection()
+    groups: list[GroupSection] = []
+
+
+class Configuration:
+    """A server's configuration, read: its section, the domain's name, and the directory that paths start from."""
+
+    def __init__(self, domain: str, directory: Path, section: ServerSection) -> None:
+        self.domain, self.directory, self.server = domain, directory, section
+        self._members = {group.id: group.members for group in section.groups}
+
+    @classmethod
+    def load(cls, path: Path) -> Configuration:
+        """The configuration in a file; without a section ``[server]`` everything has its default.
+
+        :raises ConfigError: it cannot be read, or says something that is not understood.
+        """
+        try:
+            content = tomllib.loads(path.read_text())
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: {error.strerror}", hint="make one with `mcsec init DIR --domain NAME`"
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from None
+        domain: Any = content.get("domain", {})
+        name = domain.get("name") if isinstance(domain, dict) else None
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"{path}: a section [domain] with a name is needed")
+        try:
+            section = ServerSection.model_validate(content.get("server", {}))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(f"{path}: [server] {where}: {first['msg']}") from None
+        return cls(name, path.parent.absolute(), section)
+
+    def path(self, name: str) -> Path:
+        """A path of the configuration."""
+        return self.directory / name
+
+    def kek(self) -> Kek:
+        """The key-encryption key.
+
+        :raises WrapError: it cannot be had.
+        """
+        kind, _, name = self.server.kek.partition(":")
+        return Kek.load(f"file:{self.path(name)}" if kind == "file" else self.server.kek)
+
+    @property
+    def mdsi(self) -> str:
+        """The server's identity under its KMS (MCX server domain security identifier)."""
+        return self.server.mdsi or f"mcx.{self.domain}"
+
+    @property
+    def kms_uri(self) -> str:
+        """The URI of the KMS."""
+        return self.server.kms.uri or f"kms.{self.domain}"
+
+    def listen(self) -> list[tuple[str, str, int]]:
+        """Transport, host and port of each place to listen at.
+
+        :raises ConfigError: one is none.
+        """
+        return [self._hop(text) for text in self.server.listen]
+
+    def may_join(self, user: str, group: str) -> bool:
+        """Whether the configuration lets a user into a group; a group that it does not name is nobody's."""
+        members = self._members.get(group, [])
+        return members == EVERYBODY or user in members
+
+    def service(self) -> ServiceSettings:
+        """How the service is set up.
+
+        :raises ConfigError: an address is none. :raises TlsError: the CA file cannot be used.
+        """
+        section = self.server
+        delivery, rotation = section.delivery, section.rotation
+        core = Hop(*self._hop(section.core)) if section.core else None
+        try:
+            trust = Trust(
+                frozenset(name.lower() for name in section.trusted_names),
+                tuple(ip_network(address) for address in section.trusted_addresses),
+                section.trust_datagrams,
+            )
+        except ValueError as error:
+            raise ConfigError(f"[server] trusted_addresses: {error}") from None
+        uses_tls = any(transport == "TLS" for transport, _, _ in self.listen())
+        tls = (
+            client_context(self.path(section.ca)) if uses_tls or (core and core.transport == "TLS") else None
+        )
+        return ServiceSettings(
+            FunctionSettings(
+                self.domain,
+                section.psi or f"sip:mcptt@{self.domain}",
+                frozenset(section.scopes),
+                section.protection,
+                section.csk_required,
+                section.most_groups,
+                section.default_musik,
+                section.key_lifetime,
+            ),
+            EndpointSettings(
+                outbound=core, trust=trust, client_tls=tls, advertised=section.advertised or None
+            ),
+            RegistrarSettings(),
+            DeliverySettings(
+                delivery.in_flight,
+                delivery.batch,
+                delivery.lease,
+                RetryPolicy(delivery.retry_first, delivery.retry_most, delivery.attempts),
+            ),
+            RotationPolicy(rotation.switch_after, rotation.grace, rotation.renew_before, rotation.on_removal),
+        )
+
+    def _hop(self, text: str) -> tuple[str, str, int]:
+        transport, _, rest = text.partition(":")
+        host, _, port = rest.rpartition(":")
+        if transport.upper() not in DEFAULT_PORT or not host or not port.isdecimal() or int(port) > 65_535:
+            raise ConfigError(
+                f"[server] {text!r} is no place for SIP",
+                hint="write tls:HOST:PORT, tcp:HOST:PORT or udp:HOST:PORT",
+            )
+        return transport.upper(), host.strip("[]"), int(port)

@@ -1,0 +1,187 @@
+"""A server as a configuration describes it: store opened, keys fetched from the KMS, SIP listened to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcsec.crypto.kms_keys import IdentityKeys, KmsPublicKeys
+from mcsec.errors import McsecError
+from mcsec.keys.events import Event
+from mcsec.keys.key import Scope
+from mcsec.mikey.build import Initiator, Recipient
+from mcsec.mikey.receiver import Receiver
+from mcsec.mikey.replay import ReplayCache
+from mcsec.net.kms.client import KmsClient, KmsClientSettings
+from mcsec.net.tls import client_context, server_context
+from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
+from mcsec.server.config import ConfigError, Configuration
+from mcsec.server.service import Identity, McServer
+from mcsec.store.database import Database
+from mcsec.store.server_kms import keep_pair, load_pair
+
+#: Seconds between looks whether another key period began, and between questions for the next one's keys.
+_LOOK = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that serves; ``addresses`` are SIP URIs, in the order of the configuration."""
+
+    server: McServer
+    addresses: tuple[str, ...]
+
+
+@asynccontextmanager
+async def running(
+    config: Configuration, on_event: Callable[[Event], None], now: Callable[[], float] = time.time
+) -> AsyncIterator[Running]:
+    """The server of a configuration, until the end of the block.
+
+    :raises McsecError: it cannot start; the text says why.
+    """
+    database = await Database.open(config.path(config.server.database), config.kek())
+    try:
+        provisioning = Provisioning(config, database, now)
+        async with McServer(
+            database,
+            await provisioning.fetch(),
+            config.service(),
+            verify=validator(config).validate,
+            may_join=config.may_join,
+            on_event=on_event,
+            clock=now,
+        ) as server:
+            for group in config.server.groups:
+                if group.musik == "own" and group.id not in server.function.engine.keydown.musiks:
+                    await server.make_musik(Scope.of(group.id))
+            renewing = asyncio.create_task(provisioning.renew(server))
+            try:
+                yield Running(server, await _listen(config, server))
+            finally:
+                renewing.cancel()
+                await asyncio.gather(renewing, return_exceptions=True)
+    finally:
+        await database.close()
+
+
+class Provisioning:
+    """The server's keys from its KMS, of the present key period and, as soon as they can be had, of the next."""
+
+    def __init__(self, config: Configuration, database: Database, now: Callable[[], float]) -> None:
+        self._config, self._database, self._now = config, database, now
+        # What was uploaded before the start cannot be told from a replay.
+        self._replay = ReplayCache(not_before=now())
+        self._held: dict[int, IdentityKeys] = {}
+        self._public: KmsPublicKeys | None = None
+
+    async def fetch(self) -> Identity:
+        """Ask the KMS.
+
+        :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
+        """
+        config, database = self._config, self._database
+        section = config.server.kms
+        settings = KmsClientSettings(
+            section.address.rstrip("/"), config.kms_uri, config.mdsi, "", section.protection
+        )
+
+        async def token() -> str:
+            return _token(config)
+
+        async with KmsClient(
+            settings,
+            token,
+            client_context(config.path(section.ca)),
+            keys=await load_pair(database, config.mdsi) if section.protection else None,
+            keep=lambda pair: keep_pair(database, pair),
+        ) as client:
+            self._public = await client.init()
+            await client.identity(config.mdsi)
+            self._held |= {keys.period_no: keys for keys in client.identities()}
+        return self.present()
+
+    def present(self) -> Identity:
+        """The keys that count now."""
+        public = self._public
+        assert public is not None, "fetch() comes first"
+        period = public.period_at(self._now())
+        self._held = {number: keys for number, keys in self._held.items() if number >= period - 1}
+        receiver = Receiver(list(self._held.values()), [public], self._replay)
+        return Identity(Initiator(self._held[period], public), Recipient("", public), receiver)
+
+    async def renew(self, server: McServer) -> None:
+        """Fetch the next period's keys in time, and change to them when it begins; for ever."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            public = self._public
+            assert public is not None, "fetch() comes first"
+            period = public.period_at(self._now())
+            if period in self._held and period + 1 in self._held:
+                server.renew(self.present())
+                continue
+            try:
+                server.renew(await self.fetch())
+            except McsecError as error:
+                server.tell_failure(error)
+
+
+def validator(config: Configuration) -> TokenValidator:
+    """Who checks access tokens: every issuer of the configuration, for this server as audience only."""
+    audience = tuple(config.server.audience) or (config.mdsi,)
+    issuers = [
+        Issuer(issuer.issuer, audience, _jwks(config.path(issuer.jwks))) for issuer in config.server.issuers
+    ]
+    if config.server.local_issuer and config.path(config.server.local_issuer).exists():
+        issuers.append(
+            Issuer(f"https://id.{config.domain}", audience, _jwks(config.path(config.server.local_issuer)))
+        )
+    if not issuers:
+        raise ConfigError("[server] no issuer of access tokens: nobody could be authorised")
+    return TokenValidator(issuers, id_claims=config.server.id_claims)
+
+
+def _jwks(path: Path) -> Callable[[], Any]:
+    async def fetch() -> Mapping[str, Any]:
+        return read_jwks(await asyncio.to_thread(path.read_bytes))
+
+    return fetch
+
+
+def _token(config: Configuration) -> str:
+    kind, _, name = config.server.kms.token.partition(":")
+    if kind == "env" and name:
+        found = os.environ.get(name, "")
+    elif kind == "file" and name:
+        try:
+            found = config.path(name).read_text()
+        except OSError as error:
+            raise ConfigError(
+                f"{config.path(name)}: {error.strerror}",
+                hint=f"put a token for {config.mdsi} there: `mcsec token issue --user {config.mdsi}`",
+            ) from None
+    else:
+        raise ConfigError("[server.kms] token is file:PATH or env:NAME")
+    if not found.strip():
+        raise ConfigError(f"[server.kms] {config.server.kms.token} holds no token")
+    return found.strip()
+
+
+async def _listen(config: Configuration, server: McServer) -> tuple[str, ...]:
+    section = config.server
+    addresses = []
+    for transport, host, port in config.listen():
+        tls = None
+        if transport == "TLS":
+            clients = config.path(section.ca) if section.client_certificates else None
+            tls = server_context(config.path(section.certificate), config.path(section.key), clients=clients)
+        bound_host, bound_port = await server.listen(transport, host, port, tls=tls)
+        shown = f"[{bound_host}]" if ":" in bound_host else bound_host
+        addresses.append(f"sip:{shown}:{bound_port};transport={transport.lower()}")
+    return tuple(addresses)
