@@ -184,6 +184,18 @@ def test_inclusive_canonicalisation_is_read() -> None:
     assert dsig.verify(xml.parse(xml.serialise(root)), keys).element[0].text == "go"
 
 
+@given(xml_texts)
+def test_signxml_agrees(text: str) -> None:
+    from signxml.verifier import SignatureConfiguration, XMLVerifier
+
+    config = SignatureConfiguration(require_x509=False, location="./", expect_references=1)
+    signed = XMLVerifier().verify(
+        document(text), hmac_key=KEY.reveal(), id_attribute="Id", expect_config=config
+    )
+    assert not isinstance(signed, list)
+    assert signed.signed_data == dsig.verify(document(text), keys).octets
+
+
 def test_an_element_without_id_is_not_signed() -> None:
     with pytest.raises(InvalidValue):
         dsig.sign(etree.Element("a"), KEY, NAME)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcsec.ids import host_of
 from mcsec.kms.refusals import KmsRefusal
@@ -28,6 +28,11 @@ class AccessRules:
     domains: tuple[str, ...]
     servers: Mapping[str, tuple[str, ...]]
     scopes: tuple[str, ...] = DEFAULT_SCOPES
+    reserved: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        taken = frozenset(identity for identities in self.servers.values() for identity in identities)
+        object.__setattr__(self, "reserved", taken)
 
 
 def identities(claims: Claims, rules: AccessRules) -> tuple[str, ...]:
@@ -44,8 +49,7 @@ def identities(claims: Claims, rules: AccessRules) -> tuple[str, ...]:
         )
     if claims.subject in rules.servers:
         return rules.servers[claims.subject]
-    reserved = {identity for identities in rules.servers.values() for identity in identities}
-    own = (identity for identity in claims.service_ids if identity not in reserved)
+    own = (identity for identity in claims.service_ids if identity not in rules.reserved)
     return tuple(dict.fromkeys(identity for identity in own if _served(host_of(identity), rules.domains)))
 
 

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from lxml import etree
-
 from mcsec.crypto.kms_keys import KmsPublicKeys
 from mcsec.errors import UnknownKey
 from mcsec.kms import access, pairs, periods
@@ -55,8 +53,8 @@ class Asked:
     claims: Claims
     allowed: tuple[str, ...]
     user: str
-    root: etree._Element | None
     request: KmsRequest | None
+    signature: dsig.Signature | None
     number: int | None
     bootstrap: bytes | None
 
@@ -105,9 +103,12 @@ class KmsEngine:
         access.require(request.user_uri, allowed)
         if request.kms_uri != self.public.kms_uri:
             raise KmsRefusal(403, "a request to another KMS", code="kms.other-kms")
-        number = None
+        number, signature = None, None
         if signed:
-            user, number = parse_integrity_name(dsig.key_name_of(root))
+            signature = dsig.read(root)
+            if signature.covered is not element:
+                raise KmsRefusal(403, "the signature covers another element", code="kms.wrapped")
+            user, number = parse_integrity_name(signature.key_name)
             if user != request.user_uri:
                 raise UnknownKey("the integrity key of another user", code="kms.protection-key")
         return self._known(
@@ -117,8 +118,8 @@ class KmsEngine:
                 claims,
                 allowed,
                 request.user_uri,
-                root,
                 request,
+                signature,
                 number,
                 bootstrap_of(element) if path.procedure is Procedure.INIT else None,
             )
@@ -141,7 +142,7 @@ class KmsEngine:
         :raises Replayed: not fresh.
         :raises KmsRefusal: not signed.
         """
-        if asked.number is None or asked.root is None:
+        if asked.number is None or asked.signature is None or asked.request is None:
             if not self.rules.protection:
                 return None
             init = asked.path.procedure is Procedure.INIT
@@ -149,14 +150,10 @@ class KmsEngine:
                 asked.client_id, init and asked.bootstrap is not None, known, self.rules.pairs
             )
         used = pairs.of_number(known, asked.number)
-        verified = dsig.verify(asked.root, pairs.keys_of(used).integrity_key)
-        # From here on only what was signed counts; it must be what was read before.
-        request = decode_request(verified.element)
-        if request != asked.request:
-            raise KmsRefusal(403, "the signature covers another request", code="kms.wrapped")
-        if urlsplit(request.client_req_url).path != asked.raw_path:
+        verified = asked.signature.verify(used.integrity)
+        if urlsplit(asked.request.client_req_url).path != asked.raw_path:
             raise KmsRefusal(403, "a request that was signed for another path", code="kms.other-path")
-        self.freshness.check(verified.mark, request.time.timestamp(), now)
+        self.freshness.check(verified.mark, asked.request.time.timestamp(), now)
         return pairs.signed(used, known, self.rules.pairs, now)
 
     def orders(self, asked: Asked, now: float) -> list[Order]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -71,13 +71,25 @@ class LogRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
-        return asdict(self) | {"previous": self.previous.hex(), "digest": self.digest.hex()}
+        return self._sealed() | {"digest": self.digest.hex()}
+
+    def _sealed(self) -> dict[str, Any]:
+        return {
+            "sequence": self.sequence,
+            "time": self.time,
+            "domain": self.domain,
+            "act": self.act,
+            "actor": self.actor,
+            "identity": self.identity,
+            "period": self.period,
+            "token": self.token,
+            "reason": self.reason,
+            "previous": self.previous.hex(),
+        }
 
     def seal(self) -> bytes:
         """The hash that ``digest`` should be."""
-        plain = self.to_dict()
-        del plain["digest"]
-        return hashlib.sha256(FORMAT.encode() + b"\n" + _line(plain).encode()).digest()
+        return hashlib.sha256(FORMAT.encode() + b"\n" + _line(self._sealed()).encode()).digest()
 
 
 def start(domain: str) -> Head:
@@ -163,5 +175,8 @@ def head_after(line: str | None, domain: str) -> Head:
     return chain.verify([record], domain, start=before)
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
 def _line(plain: dict[str, Any]) -> str:
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _ENCODER.encode(plain)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from mcsec._core import Secret
-from mcsec.errors import DecodeError
-from mcsec.wire import xml
+from mcsec.errors import DecodeError, InvalidValue
+from mcsec.wire import dsig, xml
 from mcsec.wire.kms.decode import decode_request, decode_response
 from mcsec.wire.kms.encode import encode_request, encode_response
 from mcsec.wire.kms.model import (
@@ -30,6 +30,7 @@ from mcsec.wire.kms.model import (
     Role,
     SealedContent,
 )
+from mcsec.wire.kms.protect import ProtectionKeys, write_response
 
 times = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)).map(  # noqa: DTZ001
     lambda time: time.replace(microsecond=0, tzinfo=UTC)
@@ -217,3 +218,22 @@ def test_the_schema_names_the_place() -> None:
     with pytest.raises(DecodeError, match="line 1, ") as caught:
         xml.validate(root, *SCHEMA)
     assert caught.value.code == "xml.schema"
+
+
+@given(responses)
+def test_what_is_written_in_canonical_form_is_the_same_document(response: KmsResponse) -> None:
+    """A KMS writes its answers without a tree; the tree is what they must be."""
+    written = xml.parse(write_response(response, None))
+    assert xml.canonical(written) == xml.canonical(encode_response(response))
+    keys = ProtectionKeys.fresh("sip:u@a", 3)
+    signed = xml.parse(write_response(response, keys))
+    xml.validate(signed, *SCHEMA)
+    verified = dsig.verify(signed, keys.integrity_key)
+    assert verified.octets == xml.canonical(encode_response(response))
+    assert decode_response(verified.element) == response
+
+
+def test_text_that_xml_cannot_carry_is_refused() -> None:
+    with pytest.raises(InvalidValue):
+        write_response(replace(EXAMPLE, user_uri="\x01"), None)
+    assert b"&lt;&amp;&#xD;" in write_response(replace(EXAMPLE, user_uri="<&\r"), None)

@@ -68,6 +68,13 @@ def encode_response(response: KmsResponse) -> etree._Element:
     return root
 
 
+def encode_message(message: Init | KeyProv | CertCache) -> etree._Element:
+    """A ``KmsMessage`` element on its own."""
+    root = etree.Element(f"{{{NAMESPACE}}}KmsMessage", None, _NSMAP)
+    _add_message(root, message)
+    return root
+
+
 def encode_certificate(certificate: Certificate) -> etree._Element:
     """A ``KmsCertificate`` element on its own, as partners exchange it."""
     root = etree.Element(f"{{{NAMESPACE}}}KmsCertificate", None, _NSMAP)
