@@ -151,7 +151,8 @@ CLIENT_OTHER: Final[Table] = {
     S.COMPLETED: {I.TIMER_K: (S.TERMINATED, ())},
 }
 
-# RFC 6026 8.8: a response that could not be sent is reported, and the machine stays where it is.
+# A response that could not be sent is reported, and the machine stays where it is: RFC 6026 says so of Accepted, and
+# elsewhere too the request may come again by a way that works (docs/readings/sip.md).
 SERVER_INVITE: Final[Table] = {
     S.INITIAL: {I.START: (S.PROCEEDING, (Do.DELIVER, Start(I.TIMER_TRYING)))},
     S.PROCEEDING: {
