@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mcsec.errors import WrongState
@@ -93,6 +95,17 @@ def test_retransmitted_answers_are_absorbed_and_the_transaction_ends() -> None:
     assert run_timers(machine, 100.0) == [(5.1, TransactionEnded(key))]
     machine.receive(answer, "hop", 200.0, reliable=False)
     assert machine.effects() == [StrayResponse(answer, "hop")]
+
+
+def test_a_response_for_somebody_else_is_dropped() -> None:
+    machine = exact_layer()
+    request = sip_request()
+    machine.request(request, "hop", 0.0, reliable=True)
+    machine.effects()
+    answer = make_response(request, 200)
+    strayed = replace(answer, headers=answer.headers.add(("Via", "SIP/2.0/UDP other")))
+    machine.receive(strayed, "hop", 0.1, reliable=True)
+    assert machine.effects() == [StrayResponse(strayed, "hop")]
 
 
 def test_every_refusal_of_an_invite_gets_the_same_ack() -> None:

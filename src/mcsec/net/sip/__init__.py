@@ -14,6 +14,6 @@ None of those has a socket or a clock. The shell on asyncio:
 
 * ``udp``, ``streams``, ``clock``, ``transport``: sockets, connections, one timer;
 * ``vetting``, ``ways``, ``gates``, ``core``, ``serving``, ``asking``, ``fanout``: requests in and out;
-* ``calls``, ``inviting``, ``invited``, ``subscribing``, ``notifying``, ``registering``: what lasts longer than a request;
+* ``calls``, ``inviting``, ``invited``, ``subscribing``, ``notifying``, ``registering``: what outlives a request;
 * ``endpoint``: the one class that the rooms above use.
 """

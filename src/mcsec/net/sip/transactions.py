@@ -167,7 +167,8 @@ class TransactionLayer:
     def _receive_response(self, response: Response, source: Target, now: float) -> None:
         key = ClientKey(response.vias[0].branch or "", response.cseq.method)
         transaction = self._transactions.get(key)
-        if transaction is None:
+        # A second Via means that the response took a wrong way: we forward nothing (RFC 3261 8.1.3.3).
+        if transaction is None or len(response.vias) != 1:
             self._effects.append(StrayResponse(response, source))
             return
         kind = (
