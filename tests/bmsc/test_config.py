@@ -28,6 +28,10 @@ deallocation = "keeps-bearers"
 features = 3
 mb2u_addresses = ["127.0.0.1", "::1"]
 
+[bmsc.diameter]
+listen = ["[::1]:3868"]
+plain = true
+
 [[bmsc.gcs_as]]
 host = "gcs.mcx.example"
 realm = "mcx.example"
@@ -55,6 +59,7 @@ def test_a_file(tmp_path: Path) -> None:
     assert loaded.features == Feature.HEARTBEAT | Feature.CELL_LIST
     assert loaded.mb2u_addresses == (ip_address("127.0.0.1"), ip_address("::1"))
     assert loaded.areas == (Area(code=1, capacity=500_000, cells=(Ecgi("001", "01", 7),)),)
+    assert (loaded.diameter.listen, loaded.diameter.plain) == (("[::1]:3868",), True)
     server = loaded.server("GCS.mcx.example")
     assert server is not None
     assert server.areas == {1, 2}

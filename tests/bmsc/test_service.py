@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
-from mcsec.bmsc.config import BmscConfig, Cell
+from mcsec.bmsc.config import BmscConfig, Cell, Diameter
 from mcsec.bmsc.doors import Doors
 from mcsec.bmsc.events import BearerActive, BearerEnded, NotificationLost
 from mcsec.bmsc.faults import Delay, Fault, FaultTable, Operation, Silence
@@ -38,6 +39,7 @@ from mcsec.wire.mb2.messages import APPLICATION, Gar, Gna, Gnr
 from mcsec.wire.mb2.userplane import InnerPacket
 from support.bmsc import OTHER_GCS, config, start, stop
 from support.nodes import BMSC, GCS, MCX, OPERATOR
+from support.sip_tls import TestAuthority
 
 pytestmark = pytest.mark.anyio
 
@@ -234,6 +236,32 @@ async def test_restart(tmp_path: Path, keep_state: bool, abruptly: bool) -> None
         assert (answer.restart_counter == before) is keep_state
         restarts = [event for event in here.events if isinstance(event, PeerRestarted)]
         assert (len(restarts) == 0) is keep_state
+
+
+async def test_as_a_file_says(tmp_path: Path) -> None:
+    authority = TestAuthority(tmp_path)
+    certificate, key = authority.files(BMSC, x509.DNSName(BMSC))
+    diameter = Diameter(
+        listen=("127.0.0.1:0", "[::1]:0"),
+        certificate=Path(certificate.name),
+        key=Path(key.name),
+        authorities=Path(authority.file.name),
+    )
+    async with Bmsc.configured(config(diameter=diameter, state=Path("state.json")), tmp_path) as bmsc:
+        assert bmsc.engine.restart_counter == 1
+        peer = PeerConfig(
+            host=BMSC, realm=OPERATOR, address="::1", port=bmsc.node.ports[1], tls=authority.client(GCS)
+        )
+        node_config = NodeConfig(
+            host=GCS, realm=MCX, applications=(APPLICATION,), peers=(peer,), timings=FAST
+        )
+        async with DiameterNode(node_config) as gcs:
+            await asyncio.wait_for(gcs.until_open(BMSC), 5)
+    assert (tmp_path / "state.json").exists()
+    with pytest.raises(LocalError):
+        Bmsc.configured(config(), tmp_path)
+    with pytest.raises(LocalError, match="no address and port"):
+        Bmsc.configured(config(diameter=Diameter(plain=True, listen=("localhost",))), tmp_path)
 
 
 async def test_two_families_at_one_port() -> None:

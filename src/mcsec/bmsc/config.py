@@ -96,6 +96,22 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Diameter:
+    """Where MB2-C is served, and with which certificate. Paths are relative to the configuration's directory."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    listen: tuple[str, ...] = ("127.0.0.1:5658",)
+    """Addresses and ports; IPv6 addresses in brackets."""
+    certificate: Path = Path("tls/bmsc.pem")
+    key: Path = Path("tls/bmsc.key")
+    authorities: Path = Path("tls/ca.pem")
+    """CA of the servers' certificates, each of which carries the server's Diameter identity."""
+    plain: bool = False
+    """No TLS: only where IPsec or a private link protects the path."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BmscConfig:
     """The BM-SC."""
 
@@ -105,6 +121,7 @@ class BmscConfig:
     realm: str
     mcc: str
     mnc: str
+    diameter: Diameter = Diameter()  # it is frozen
     gcs_as: tuple[GcsAs, ...] = ()
     areas: tuple[Area, ...] = ()
     cells: tuple[Cell, ...] = ()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Self
 
 from mcsec.bmsc.bearer import Key
-from mcsec.bmsc.config import BmscConfig
+from mcsec.bmsc.config import BmscConfig, ConfigError
 from mcsec.bmsc.counter import next_counter
 from mcsec.bmsc.doors import Address, Doors
 from mcsec.bmsc.engine import Engine, Reply
@@ -24,6 +27,7 @@ from mcsec.net.diameter.config import Limits, Listener, NodeConfig, PeerConfig, 
 from mcsec.net.diameter.errors import NoAnswer
 from mcsec.net.diameter.node import DiameterNode
 from mcsec.net.radio import RadioSender
+from mcsec.net.tls import server_context
 from mcsec.wire.mb2.groups import UserplaneProtocolResult
 from mcsec.wire.mb2.masks import DiagnosticInfo
 from mcsec.wire.mb2.messages import APPLICATION, Gaa, Gar, Gnr
@@ -74,6 +78,26 @@ class Bmsc:
         self._timer: asyncio.TimerHandle | None = None
         self._engine: Engine | None = None
         self._node: DiameterNode | None = None
+
+    @classmethod
+    def configured(cls, config: BmscConfig, directory: Path, **callbacks: Any) -> Self:
+        """As a file says; ``directory`` is the file's. ``callbacks`` as above.
+
+        :raises LocalError: a certificate, key or address cannot be used.
+        """
+        diameter = config.diameter
+        context = None
+        if not diameter.plain:
+            files = (directory / diameter.certificate, directory / diameter.key)
+            context = server_context(*files, clients=directory / diameter.authorities)
+        if config.state is not None:
+            config = replace(config, state=directory / config.state)
+        peers = tuple(
+            PeerConfig(host=server.host, realm=server.realm, require_tls=not diameter.plain)
+            for server in config.gcs_as
+        )
+        listeners = tuple(_listener(text, context) for text in diameter.listen)
+        return cls(config, listeners, peers=peers, **callbacks)
 
     # --- life
 
@@ -265,3 +289,11 @@ def _spoken(reply: Reply) -> Gaa:
     if reply.gaa is None:
         raise NoAnswer("a fault that is played")
     return reply.gaa
+
+
+def _listener(text: str, context: ssl.SSLContext | None) -> Listener:
+    address, _, port = text.rpartition(":")
+    try:
+        return Listener(address=str(ip_address(address.strip("[]"))), port=int(port), tls=context)
+    except ValueError:
+        raise ConfigError(f"{text} is no address and port") from None
