@@ -57,6 +57,10 @@ fn keys_of_many_identities_are_those_of_each() {
         assert_eq!(&master.extract(identity).unwrap(), key);
     }
     assert!(master.extract_many::<&[u8]>(&[]).unwrap().is_empty());
+    let many: Vec<Vec<u8>> = (0..20).map(|i| vec![i; 32]).collect();
+    for (identity, key) in many.iter().zip(master.extract_many(&many).unwrap()) {
+        assert_eq!(master.extract(identity).unwrap(), key);
+    }
 }
 
 #[test]
