@@ -34,7 +34,7 @@ from mcsec.wire.mb2.values import ServiceArea
 from mcsec.wire.multipart import Part
 
 from .driver import Target
-from .security import KEYS, OURS, text
+from .security import KEYS, OURS, text, written
 
 TIME = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KEK, KEY_NAME = Secret(bytes(range(32))), "ink.1.sip:user@a.example"
@@ -113,8 +113,9 @@ PRESENCE = affiliation.Presence(
 )
 FLOOR = sdp_mcptt.FloorParameters(queueing=True, priority=5, implicit_request=True, ssrc=9)
 AUDIO = sdp.Media("audio", 40000, "RTP/SAVP", ("97",), (sdp.Attribute("rtpmap", "97 AMR-WB/16000"),))
+ANNOUNCED_KEY = written(PurposeTag.MSCCK)
 ANNOUNCED = sdp_mcptt.announcement(
-    "- 1 1 IN IP4 192.0.2.1", sdp_mcptt.GeneralPurpose(IPv4Address("239.1.2.3"), 40010, OURS[0]), AUDIO
+    "- 1 1 IN IP4 192.0.2.1", sdp_mcptt.GeneralPurpose(IPv4Address("239.1.2.3"), 40010, ANNOUNCED_KEY), AUDIO
 )
 OFFER = sdp.Session(
     "- 1 1 IN IP4 192.0.2.1",

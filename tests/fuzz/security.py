@@ -166,10 +166,10 @@ def srtp(profile: SrtpProfile, *, carry_roc: bool = False) -> Target:
 # --- a client's doors: packets never raise; key messages raise PeerError only
 
 
-def client() -> ClientEngine:
+def client(*, with_keys: bool = True) -> ClientEngine:
     """A client of its own for each run, so that nothing is a replay."""
     made = ClientEngine([USER], [PUBLIC], Party(MDSI, PUBLIC.kms_uri, DOMAIN))
-    for held in KEYS.values():
+    for held in KEYS.values() if with_keys else ():
         made.keyring.install(held, signer=MDSI, now=NOW)
     return made
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from . import documents, explained, packets, security, sip
+from . import documents, doors, explained, packets, security, sip
 from .driver import Target
 
 TARGETS: tuple[Target, ...] = (
     *security.TARGETS,
     *packets.TARGETS,
     *documents.TARGETS,
+    *doors.TARGETS,
     *sip.TARGETS,
     *explained.TARGETS,
 )
