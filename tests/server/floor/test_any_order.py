@@ -35,11 +35,11 @@ POLICIES = st.builds(
     t12=st.sampled_from((5.0, 30.0)),
     c7=st.integers(1, 4),
     c20=st.integers(1, 4),
-    queue_limit=st.sampled_from((0, 1, 10)),
+    queue_limit=st.sampled_from((0, 2, 10, 10)),
     pre_emptive_priority=st.sampled_from((None, 200, 255)),
     dual_floor=st.booleans(),
-    audio_cut_in=st.sampled_from((False, False, True)),
-    broadcast_by=st.sampled_from((None, None, "a")),
+    audio_cut_in=st.sampled_from((False, False, False, True)),
+    broadcast_by=st.sampled_from((None, None, None, None, "a")),
     ask_ack=st.sampled_from((frozenset(), frozenset({FloorMessageType.GRANTED, FloorMessageType.DENY}))),
 )
 
@@ -47,13 +47,19 @@ POLICIES = st.builds(
 class AnyOrder(RuleBasedStateMachine):
     """A call, and a referee beside it."""
 
-    @initialize(policy=POLICIES, number=st.sampled_from((0, 65530)))
-    def begin(self, policy: FloorPolicy, number: int) -> None:
+    @initialize(
+        policy=POLICIES,
+        number=st.sampled_from((0, 65530)),
+        limits=st.lists(st.sampled_from(Urgency), min_size=2, max_size=4),
+    )
+    def begin(self, policy: FloorPolicy, number: int, limits: list[Urgency]) -> None:
         self.policy = policy
         self.now = 0.0
         self.floor = FloorControl(policy, ssrc=SERVER_SSRC, sequence_number=number)
         self.referee = Referee(policy)
         self.seen(self.floor.start(self.now))
+        for user, urgency in zip("abcd", limits, strict=False):
+            self.join(user, urgency=urgency)
 
     def seen(self, outputs: list[Output]) -> list[Output]:
         check(outputs)
@@ -71,6 +77,9 @@ class AnyOrder(RuleBasedStateMachine):
         urgency=st.sampled_from(Urgency),
         priority=st.sampled_from((10, 255)),
     )
+    def another_joins(self, user: str, **about: Any) -> None:
+        self.join(user, **about)
+
     def join(self, user: str, **about: Any) -> None:
         if not self.inside(user):
             member = self.referee.members[user] = Member(user=user, ssrc=ssrc_of(user), **about)
@@ -78,9 +87,9 @@ class AnyOrder(RuleBasedStateMachine):
             for talker in self.referee.places.values():
                 assert talker.user in {taken.granted_party for taken in told(outputs, user, FloorTaken)}
 
-    @rule(user=USERS)
-    def leave(self, user: str) -> None:
-        if self.inside(user):
+    @rule(user=USERS, really=st.sampled_from((False, False, True)))
+    def leave(self, user: str, really: bool) -> None:
+        if really and self.inside(user):
             del self.referee.members[user]
             self.referee.waiting.pop(user, None)
             outputs = self.seen(self.floor.leave(user, self.now))
@@ -89,6 +98,9 @@ class AnyOrder(RuleBasedStateMachine):
                     assert talker.revoked_at is not None, (outputs, "talks to nobody")
 
     @rule(user=USERS, priority=st.sampled_from((None, 0, 9, 199, 200, 255)), urgency=st.sampled_from(Urgency))
+    def asks(self, user: str, priority: int | None, urgency: Urgency) -> None:
+        self.ask(user, priority, urgency)
+
     def ask(self, user: str, priority: int | None, urgency: Urgency) -> None:
         if not self.inside(user):
             return
@@ -125,6 +137,18 @@ class AnyOrder(RuleBasedStateMachine):
             elif beside is None and (known is None or known[0]):
                 assert main.revoked_at is not None or not book.holds(main.user), "a better request must wait"
 
+    @rule(
+        users=st.permutations("abcd"), priorities=st.lists(st.sampled_from((0, 5, 9)), min_size=4, max_size=4)
+    )
+    def all_ask(self, users: list[str], priorities: list[int]) -> None:
+        for user, priority in zip(users, priorities, strict=True):
+            self.ask(user, priority, Urgency.NORMAL)
+
+    @rule(users=st.permutations("abcd"))
+    def all_urgent(self, users: list[str]) -> None:
+        for user in users:
+            self.ask(user, 0, Urgency.EMERGENCY)
+
     @rule(user=USERS, ack=st.booleans())
     def free(self, user: str, ack: bool) -> None:
         if self.inside(user):
@@ -132,6 +156,14 @@ class AnyOrder(RuleBasedStateMachine):
                 self.referee.excused.add(user)
             self.referee.waiting.pop(user, None)
             self.seen(self.floor.receive(user, FloorRelease(ssrc=ssrc_of(user), ack_requested=ack), self.now))
+
+    @rule(seconds=st.sampled_from((0.5, 2.0, 6.0, 40.0)))
+    def talkers_go_on(self, seconds: float) -> None:
+        for _ in range(int(seconds / 0.5)):
+            for talker in list(self.referee.places.values()):
+                if self.referee.holds(talker.user):
+                    self.packet(talker.user)
+            self.pass_time(0.5)
 
     @rule(user=USERS, packets=st.integers(1, 12), apart=st.sampled_from((0.02, 0.5, 1.0)))
     def talk(self, user: str, packets: int, apart: float) -> None:
@@ -194,5 +226,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert timer is None or timer > self.now
 
 
-AnyOrder.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
