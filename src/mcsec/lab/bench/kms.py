@@ -237,6 +237,8 @@ class _Load:
             settings = KmsClientSettings(self._address, self._config.kms.uri, uri)
             async with KmsClient(settings, _given(token), self._tls, keep=_keeping(kept)) as client:
                 await client.init()
+                # The first signed request confirms the pair, which is written down: once for each client.
+                await client.certificates()
             users.append(_User(uri, token, kept[-1]))
         return users
 
