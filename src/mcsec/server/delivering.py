@@ -133,8 +133,10 @@ class Delivering:
     async def _rest(self) -> None:
         due = await self._writer.run(deliveries.next_due)
         wait = _IDLE if due is None else min(max(due - self._clock(), 0.01), _IDLE)
+        # Not wait_for: before Python 3.12 it may swallow a cancellation that comes together with what it waits for.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
 
     async def _send(self, rows: Sequence[Claimed]) -> None:
         by_key: dict[KeyId, list[tuple[Claimed, str, Target | None]]] = {}

@@ -1,0 +1,427 @@
+"""What peers get wrong at an MCX server: the answer, one event, one count, and nothing changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from mcsec._core import Secret
+from mcsec.client.engine import ClientEngine
+from mcsec.ids import PurposeTag, Tmgi
+from mcsec.keys import transport
+from mcsec.keys.key import Key, Maker, Scope, make
+from mcsec.mikey.build import Initiator, Recipient
+from mcsec.net.sip.compose import make_request, make_response
+from mcsec.net.sip.endpoint import Endpoint
+from mcsec.net.sip.message import Response, encode
+from mcsec.net.sip.peer import Hop
+from mcsec.net.sip.settings import EndpointSettings
+from mcsec.server.events import RequestRefused
+from mcsec.wire import mc_bodies, mc_sip, multipart
+from mcsec.wire.affiliation import Affiliation, ClientAffiliations, Presence
+from mcsec.wire.mbms_usage import Listening, MbmsUsage
+from mcsec.wire.mcptt_info import McpttInfo
+from mcsec.wire.multipart import Part
+from mcsec.wire.xmlsec import XmlKeys
+from support.domains import kms
+from support.mc_clients import engine
+from support.mc_server import ALICE, BOB, GROUP, LOOPBACK, Running, running
+from support.scripted_mcx import DOMAIN, MDSI, PSI
+
+pytestmark = pytest.mark.anyio
+CLIENT_ID = "urn:uuid:1"
+
+
+@dataclass
+class Phone:
+    """A user's SIP element that says whatever a test wants."""
+
+    endpoint: Endpoint
+    hop: Hop
+    engine: ClientEngine
+    csk: Key | None = None
+    user: str = ALICE
+
+    async def ask(
+        self, method: str, parts: tuple[Part, ...], headers: mc_sip.Lines = (), **change: object
+    ) -> Response:
+        content_type, body = multipart.encode(parts) if parts else (None, b"")
+        request = make_request(
+            method,
+            PSI if method != "REGISTER" else f"sip:{DOMAIN}",
+            from_=str(change.pop("from_", self.user)),
+            to=self.user if method == "REGISTER" else None,
+            headers=headers,
+            body=change.pop("body", body),  # type: ignore[arg-type]  # octets
+            content_type=change.pop("content_type", content_type),  # type: ignore[arg-type]  # text or nothing
+        )
+        return await self.endpoint.request(request, self.hop)
+
+    def upload(self, now: float | None = None) -> tuple[XmlKeys, bytes]:
+        self.csk, message = self.engine.make_csk(now or time.time())
+        return XmlKeys.derive(self.csk.secret, self.csk.key_id, self.user), message
+
+    def info(self, **more: object) -> McpttInfo:
+        return McpttInfo(request_uri=self.user, client_id=CLIENT_ID, **more)  # type: ignore[arg-type]  # passed on
+
+    def authorisation(self, token: str = ALICE, message: bytes | None = None) -> tuple[Part, ...]:
+        keys, fresh = self.upload()
+        info = self.info(access_token=Secret(token.encode()))
+        parts = mc_bodies.authorisation(info, fresh if message is None else message)
+        return mc_bodies.protect(parts, keys, DOMAIN)
+
+    async def register(self, parts: tuple[Part, ...] | None = None) -> Response:
+        contact = (("Contact", "<sip:x@127.0.0.1:5060;transport=tcp>"), ("Expires", "600"))
+        return await self.ask("REGISTER", self.authorisation() if parts is None else parts, contact)
+
+    def protected(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        assert self.csk is not None
+        return mc_bodies.protect(parts, XmlKeys.derive(self.csk.secret, self.csk.key_id, self.user), DOMAIN)
+
+    def groups(self, *groups: str, user: str | None = None) -> tuple[Part, ...]:
+        wanted = ClientAffiliations(CLIENT_ID, tuple(map(Affiliation, groups)))
+        return mc_bodies.affiliations(self.info(), Presence(user or self.user, (wanted,)))
+
+
+@asynccontextmanager
+async def phone(mcx: Running, user: str = ALICE) -> AsyncIterator[Phone]:
+    settings = EndpointSettings()
+    async with Endpoint(lambda request, peer: make_response(request, 200), settings) as endpoint:
+        yield Phone(endpoint, Hop("TCP", "127.0.0.1", mcx.ports["TCP"]), engine(user), user=user)
+
+
+async def refused(mcx: Running, response: Response, status: int, code: str, warning: int | None) -> None:
+    warned = mc_sip.read_warning(response.headers.get("Warning"))
+    assert response.status == status, (response.status, warned, mcx.server.requests.refused)
+    assert (warned.number if warned else None) == warning
+    events = mcx.of(RequestRefused)
+    assert [(event.code, event.status) for event in events] == [(code, status)]  # type: ignore[attr-defined]
+    assert mcx.server.requests.refused == {code: 1}
+    assert mcx.server.endpoint.counters.handlers_failed == 0
+
+
+def stolen(phone: Phone) -> tuple[Part, ...]:
+    """Bob's CSK upload in a message with Alice's token."""
+    return phone.authorisation(message=engine(BOB).make_csk(time.time())[1])
+
+
+def message_of(
+    phone: Phone, *, to: str = MDSI, tag: PurposeTag = PurposeTag.CSK, at: float | None = None
+) -> bytes:
+    now = at or time.time()
+    key = make(
+        tag,
+        scope=Scope.of(GROUP if tag is PurposeTag.MUSIK else phone.user),
+        maker=Maker(DOMAIN, phone.user),
+        now=now,
+    )
+    initiator = Initiator(kms().identity(phone.user, now), kms().public)
+    return transport.write(key, initiator, [Recipient(to, kms().public)], now)[0]
+
+
+def tampered(phone: Phone) -> bytes:
+    octets = bytearray(phone.upload()[1])
+    octets[-1 - 129 - 20] ^= 1
+    return bytes(octets)
+
+
+Case = tuple[Callable[[Phone], tuple[Part, ...]], int, str, int | None]
+UPLOADS: dict[str, Case] = {
+    "no token that counts": (lambda phone: phone.authorisation("nonsense"), 403, "token.signature", 101),
+    "a token for another service": (
+        lambda phone: phone.authorisation(f"{ALICE}|3gpp:mc:data_service"),
+        403,
+        "server.not-authorised",
+        101,
+    ),
+    "a token of somebody else": (lambda phone: phone.authorisation(BOB), 403, "server.not-authorised", 101),
+    "a CSK without token": (
+        lambda phone: phone.protected(
+            mc_bodies.authorisation(replace(phone.info(), access_token=None), phone.upload()[1])
+        ),
+        403,
+        "server.not-authorised",
+        101,
+    ),
+    "for another server": (
+        lambda phone: phone.authorisation(message=message_of(phone, to="mcx.b.example")),
+        488,
+        "mikey.wrong-receiver",
+        136,
+    ),
+    "wrong purpose tag": (
+        lambda phone: phone.authorisation(message=message_of(phone, tag=PurposeTag.MUSIK)),
+        488,
+        "mikey.purpose",
+        136,
+    ),
+    "stale": (
+        lambda phone: phone.authorisation(message=message_of(phone, at=time.time() - 7200)),
+        488,
+        "mikey.stale",
+        136,
+    ),
+    "tampered with": (
+        lambda phone: phone.authorisation(message=tampered(phone)),
+        488,
+        "mikey.signature",
+        136,
+    ),
+    "no MIKEY message at all": (
+        lambda phone: (*phone.authorisation()[:1], Part("application/mikey", b"\x02not")),
+        400,
+        "mime.base64",
+        None,
+    ),
+    "XML in clear beside a CSK": (
+        lambda phone: mc_bodies.authorisation(
+            phone.info(access_token=Secret(ALICE.encode())), phone.upload()[1]
+        ),
+        403,
+        "mc-body.unprotected",
+        139,
+    ),
+    "XML that was changed": (
+        lambda phone: tuple(
+            replace(part, body=part.body.replace(b"</mcpttinfo>", b"<!-- --></mcpttinfo>"))
+            for part in phone.authorisation()
+        ),
+        403,
+        "signed-bodies.digest",
+        139,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UPLOADS)
+async def test_registrations_that_are_refused(tmp_path: Path, name: str) -> None:
+    parts, status, code, warning = UPLOADS[name]
+    async with running(tmp_path) as mcx, phone(mcx) as one:
+        await refused(mcx, await one.register(parts(one)), status, code, warning)
+        assert len(mcx.server.function.users) == 0
+        assert not mcx.server.function.engine.csks.held
+        # Nothing is in the way of doing it right.
+        assert (await one.register()).status == 200
+
+
+async def test_a_csk_of_somebody_else_is_not_taken(tmp_path: Path) -> None:
+    async with running(tmp_path) as mcx, phone(mcx) as one:
+        response = await one.register(stolen(one))
+        # Its XML is signed under another CSK than the one that came with it.
+        await refused(mcx, response, 403, "server.unknown-csk", 140)
+        assert not mcx.server.function.engine.csks.held
+
+
+async def test_a_replayed_upload_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as mcx, phone(mcx) as one:
+        parts = one.authorisation()
+        assert (await one.register(parts)).status == 200
+        held = dict(mcx.server.function.engine.csks.held)
+        await refused(mcx, await one.register(parts), 488, "mikey.replayed", 136)
+        assert mcx.server.function.engine.csks.held == held
+
+
+async def test_a_revoked_key_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as mcx, phone(mcx) as one:
+        now = time.time()
+        key = make(PurposeTag.CSK, scope=Scope.of(ALICE), maker=Maker(DOMAIN, ALICE), now=now)
+        initiator = Initiator(kms().identity(ALICE, now), kms().public)
+        (message,) = transport.write(key, initiator, [Recipient(MDSI, kms().public)], now, revoked=True)
+        await refused(mcx, await one.register(one.authorisation(message=message)), 488, "mikey.revoked", 136)
+
+
+REQUESTS: dict[
+    str, tuple[Callable[[Phone], tuple[str, tuple[Part, ...], mc_sip.Lines]], int, str, int | None]
+] = {
+    "an event that is not spoken": (
+        lambda phone: ("PUBLISH", phone.protected(phone.groups(GROUP)), mc_sip.publication("dialog", 60)),
+        489,
+        "server.event",
+        None,
+    ),
+    "the groups of somebody else": (
+        lambda phone: (
+            "PUBLISH",
+            phone.protected(phone.groups(GROUP, user=BOB)),
+            mc_sip.publication("presence", 60),
+        ),
+        403,
+        "server.sender",
+        100,
+    ),
+    "a group that is not the user's": (
+        lambda phone: (
+            "PUBLISH",
+            phone.protected(phone.groups("sip:secret@b.example")),
+            mc_sip.publication("presence", 60),
+        ),
+        403,
+        "server.not-in-group",
+        116,
+    ),
+    "too many groups": (
+        lambda phone: (
+            "PUBLISH",
+            phone.protected(phone.groups(*(f"sip:g{number}@a.example" for number in range(51)))),
+            mc_sip.publication("presence", 60),
+        ),
+        486,
+        "server.too-many-affiliations",
+        102,
+    ),
+    "XML without protection": (
+        lambda phone: ("PUBLISH", phone.groups(GROUP), mc_sip.publication("presence", 60)),
+        403,
+        "mc-body.unprotected",
+        139,
+    ),
+    "an entity tag of nobody": (
+        lambda phone: (
+            "PUBLISH",
+            phone.protected(phone.groups(GROUP)),
+            mc_sip.publication("presence", 60, etag="unknown"),
+        ),
+        412,
+        "server.sip-412",
+        None,
+    ),
+    "a bearer that is not there": (
+        lambda phone: (
+            "MESSAGE",
+            phone.protected(
+                mc_bodies.report(
+                    phone.info(),
+                    MbmsUsage(
+                        listening=Listening(
+                            listening=True, tmgis=(Tmgi(9, "001", "01"),), general_purpose=True
+                        )
+                    ),
+                )
+            ),
+            mc_sip.from_client(),
+        ),
+        404,
+        "server.unknown-bearer",
+        None,
+    ),
+    "a message about nothing": (
+        lambda phone: ("MESSAGE", (Part("text/plain", b"hello"),), mc_sip.from_client()),
+        415,
+        "server.body",
+        None,
+    ),
+    "a report that reports nothing": (
+        lambda phone: (
+            "MESSAGE",
+            phone.protected(mc_bodies.report(phone.info(), MbmsUsage())),
+            mc_sip.from_client(),
+        ),
+        400,
+        "server.report",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_requests_of_a_user_that_are_refused(tmp_path: Path, name: str) -> None:
+    made, status, code, warning = REQUESTS[name]
+    async with running(tmp_path) as mcx, phone(mcx) as one:
+        assert (await one.register()).status == 200
+        before = mcx.server.function.users.get(ALICE)
+        await refused(mcx, await one.ask(*made(one)), status, code, warning)
+        assert mcx.server.function.users.get(ALICE) == before
+
+
+@pytest.mark.parametrize("claim", ["From", "P-Asserted-Identity"])
+async def test_nobody_speaks_for_somebody_else(tmp_path: Path, claim: str) -> None:
+    """Mallory, on a connection of her own, says that she is Alice."""
+    async with running(tmp_path) as mcx, phone(mcx) as alice, phone(mcx, BOB) as mallory:
+        assert (await alice.register()).status == 200
+        mcx.server.requests.refused.clear()
+        asserted = (("P-Asserted-Identity", f"<{ALICE}>"),) if claim != "From" else ()
+        headers = (*mc_sip.publication("presence", 60), *asserted)
+        # She even has a body that Alice signed.
+        parts = alice.protected(alice.groups(GROUP))
+        response = await mallory.ask("PUBLISH", parts, headers, from_=ALICE)
+        await refused(mcx, response, 403, "server.sender", 100)
+        user = mcx.server.function.users.get(ALICE)
+        assert user is not None
+        assert not user.groups
+
+
+async def test_a_stranger_cannot_log_somebody_off(tmp_path: Path) -> None:
+    async with running(tmp_path) as mcx, phone(mcx) as alice, phone(mcx, ALICE) as mallory:
+        assert (await alice.register()).status == 200
+        response = await mallory.ask("REGISTER", (), (("Contact", "*"), ("Expires", "0")))
+        await refused(mcx, response, 403, "server.sender", 100)
+        assert mcx.server.function.users.get(ALICE) is not None
+
+
+async def test_who_is_not_authorised_is_unknown(tmp_path: Path) -> None:
+    async with running(tmp_path) as mcx, phone(mcx) as one:
+        response = await one.ask("PUBLISH", one.groups(GROUP), mc_sip.publication("presence", 60))
+        await refused(mcx, response, 404, "server.unknown-user", 141)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "code"),
+    [
+        ("multipart/mixed", b"--x\r\n\r\n", "mime.boundary"),
+        ("multipart/mixed;boundary=x", b"--x\r\nContent-Type: a/b\r\n\r\nnever closed", "mime.boundary"),
+        ("multipart/mixed;boundary=x", b"--x\r\nno header\r\n\r\n\r\n--x--", "mime.headers"),
+        ("multipart/mixed;boundary=x", b"--x\r\n\r\n\r\n" * 40 + b"--x--", "mime.parts"),
+        ("application/vnd.3gpp.mcptt-info+xml", b"<mcpttinfo", "xml.malformed"),
+        ("application/vnd.3gpp.mcptt-info+xml", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "xml.doctype"),
+        ("no media type", b"x", "mime.content-type"),
+    ],
+)
+async def test_broken_bodies(tmp_path: Path, content_type: str, body: bytes, code: str) -> None:
+    async with running(tmp_path) as mcx, phone(mcx) as one:
+        contact = (("Contact", "<sip:x@127.0.0.1>"),)
+        response = await one.ask("REGISTER", (), contact, content_type=content_type, body=body)
+        await refused(mcx, response, 400, code, None)
+
+
+async def test_an_oversized_body_is_refused_unread(tmp_path: Path) -> None:
+    async with running(tmp_path) as mcx:
+        reader, writer = await asyncio.open_connection("127.0.0.1", mcx.ports["TCP"])
+        writer.write(
+            b"MESSAGE sip:mcptt@a.example SIP/2.0\r\nVia: SIP/2.0/TCP x;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\n"
+            b"To: <sip:b@x>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\nContent-Length: 99999999\r\n\r\n"
+        )
+        assert (await reader.readline()).startswith(b"SIP/2.0 413 ")
+        writer.close()
+        await writer.wait_closed()
+        assert mcx.server.endpoint.counters.malformed == 1
+
+
+async def test_the_core_speaks_for_its_users_and_nobody_without_identity(tmp_path: Path) -> None:
+    settings = EndpointSettings(trust=LOOPBACK)
+    async with running(tmp_path, sip=settings) as mcx, phone(mcx) as core:
+        parts = core.authorisation()
+        content_type, body = multipart.encode(parts)
+        inner = make_request(
+            "REGISTER",
+            f"sip:{DOMAIN}",
+            from_=ALICE,
+            headers=[("Via", "SIP/2.0/TCP ue;branch=z9hG4bKx"), ("Contact", "<sip:ue@192.0.2.1>")],
+            body=body,
+            content_type=content_type,
+        )
+        forwarded = (Part("message/sip", encode(inner)),)
+        response = await core.ask("REGISTER", forwarded, (("Expires", "600"),), from_="sip:scscf@a.example")
+        assert response.status == 200
+        assert mcx.server.function.users.get(ALICE) is not None
+        publish = core.protected(core.groups(GROUP))
+        asserted = (("P-Asserted-Identity", f"<{ALICE}>"),)
+        headers = mc_sip.publication("presence", 60)
+        assert (await core.ask("PUBLISH", publish, (*headers, *asserted))).status == 200
+        mcx.events.clear()
+        await refused(mcx, await core.ask("PUBLISH", publish, headers), 403, "server.sender", 100)
