@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,8 +44,8 @@ def wrap(patch: Patch, owner: object, name: str, around: Callable[..., object]) 
 def after_the_keys(patch: Patch, then: Callable[[Stage], None]) -> None:
     """Something happens behind the story's back once everybody has its keys."""
 
-    def around(genuine: Callable[[Stage], None], stage: Stage) -> None:
-        genuine(stage)
+    async def around(genuine: Callable[[Stage], Awaitable[None]], stage: Stage) -> None:
+        await genuine(stage)
         then(stage)
 
     wrap(patch, demo, "give_signalling_keys", around)
@@ -91,7 +91,7 @@ def the_server_was_given_the_gmk(patch: Patch) -> None:
 
 def the_outsider_got_the_musik(patch: Patch) -> None:
     def leak(stage: Stage) -> None:
-        key = stage.a.server.keydown.musiks[stage.group].sending
+        key = stage.server.keydown.musiks[stage.group].sending
         assert key is not None
         stage.outsider.keyring.install(key, signer="a friend", now=key.created)
 
@@ -111,7 +111,7 @@ def the_adversary_has_the_other_kms_too(patch: Patch) -> None:
 
 def the_adversary_stole_the_musik(patch: Patch) -> None:
     def steal(stage: Stage) -> None:
-        key = stage.a.server.keydown.musiks[stage.group].sending
+        key = stage.server.keydown.musiks[stage.group].sending
         assert key is not None
         stage.adversary.learn([key])
 
@@ -164,14 +164,14 @@ def a_record_is_lost(patch: Patch) -> None:
         patch,
         demo,
         "control_statement",
-        lambda genuine, stage: (stage.a.server.records.pop(5), genuine(stage)),
+        lambda genuine, stage: (stage.server.records.pop(5), genuine(stage))[1],
     )
 
 
 def a_record_is_altered(patch: Patch) -> None:
-    def around(genuine: Callable[[Stage], None], stage: Stage) -> None:
-        stage.a.server.records[0] = replace(stage.a.server.records[0], subject="somebody else")
-        genuine(stage)
+    async def around(genuine: Callable[[Stage], Awaitable[None]], stage: Stage) -> None:
+        stage.server.records[0] = replace(stage.server.records[0], subject="somebody else")
+        await genuine(stage)
 
     wrap(patch, demo, "control_statement", around)
 

@@ -15,7 +15,6 @@ from mcsec.keys.kinds import Traffic
 from mcsec.lab.stage import Stage, broadcast_floor
 from mcsec.server.signalling import OnBearer
 from mcsec.wire.rtcp.floor import FloorIdle, FloorTaken
-from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel
 
 FRAMES = 5
 PCMU = 0
@@ -24,23 +23,17 @@ PCMU = 0
 async def protected_broadcast(stage: Stage) -> None:
     """Map Group To Bearer under MSCCK, then Floor Taken and Floor Idle under MuSiK, once for everyone."""
     stage.say("A's server maps the group to the bearer (MSCCK) and signals Floor Taken, Floor Idle (MuSiK)")
-    server, air, now = stage.a.server, stage.air, time.time()
-    floor, media = air.groups[Traffic.MBMS_FLOOR], air.groups[Traffic.GROUP_MEDIA]
-    mapping = MapGroupToBearer(
-        ssrc=server.ssrc(Traffic.SUBCHANNEL_CONTROL, air.tmgi),
-        group_id=stage.group,
-        tmgi=air.tmgi,
-        subchannel=MbmsSubchannel(2, 3, media.address, media.port, floor.port),
-    )
-    sent = air.send([server.subchannel(air.tmgi, mapping, now)], Traffic.SUBCHANNEL_CONTROL)
-    sent += broadcast_floor(stage, stage.group, now)
+    air, outsider = stage.air, stage.outsider
+    before = len(stage.on_air())
+    sent = await stage.signalling.map(stage.group, stage.listeners, air)
+    stage.sent += [one for one in sent if isinstance(one, OnBearer)]
+    sent += await broadcast_floor(stage, stage.group)
     on_bearer = [one for one in sent if isinstance(one, OnBearer)]
-    outsider = stage.outsider
     await air.until(
         lambda: (
             all(understood(air.heard(client.uri)) for client in stage.listeners)
-            and len(stage.on_air()) == len(on_bearer)
-            and outsider.dropped.total() + len(stage.signalling_heard(outsider)) == len(on_bearer)
+            and len(stage.on_air()) == before + len(on_bearer)
+            and outsider.dropped.total() + len(stage.signalling_heard(outsider)) == len(stage.on_air())
         )
     )
     reached = sum(understood(air.heard(client.uri)) for client in stage.listeners)
@@ -50,7 +43,6 @@ async def protected_broadcast(stage: Stage) -> None:
         reached == len(stage.listeners) and len(on_bearer) == len(sent) == 3,
         f"{reached} of {len(stage.listeners)} listeners decoded {len(on_bearer)} packets, each sent once",
     )
-    stage.sent += [sent[0]] if isinstance(sent[0], OnBearer) else []
 
 
 def understood(heard: Sequence[Event]) -> bool:
@@ -62,7 +54,7 @@ def understood(heard: Sequence[Event]) -> bool:
 async def media_unread(stage: Stage) -> None:
     """Media under B's GMK passes A's server octet for octet; a flipped bit arrives flipped."""
     stage.say("A talker of B sends speech under the GMK; A's server forwards it unread")
-    server, air, now = stage.a.server, stage.air, time.time()
+    server, air, now = stage.server, stage.air, time.time()
     gmk = stage.talker.keyring.current(Traffic.GROUP_MEDIA, stage.group, now)
     stream = MediaSender(gmk, stage.talker.uri, PCMU)
     spoken, on_wire = [], []
@@ -122,7 +114,7 @@ def refusals(stage: Stage) -> None:
     """Tampered, replayed and wrong-domain key downloads are refused, and change nothing."""
     stage.say("Key downloads that are tampered with, replayed, or from the wrong domain are refused")
     client, now = stage.listeners[0], time.time()
-    genuine = stage.musik_downloads[client.uri]
+    genuine = client.musik_download
     tampered = bytearray(genuine)
     tampered[-200] ^= 0x01
     foreign = stage.adversary.forge(stage.a.mdsi, client.uri, stage.a.kms.public, stage.group, now)

@@ -79,7 +79,7 @@ class Adversary:
             attempt.key_messages += 1
             message = IMessage.decode(octets)
             rands.append(message.rand)
-            secrets += self._open(uri, message, attempt)
+            secrets += [found for found in self._open(uri, message, attempt) if found not in secrets]
         for packet in packets:
             attempt.packets += 1
             # A key may belong to any RAND that was seen, and be used under any CS-ID.

@@ -26,7 +26,7 @@ from mcsec.net.unicast import Address, UnicastEndpoint
 from mcsec.server.signalling import OnBearer, Sent, ToClient
 
 #: How long the last packet of a step may take to arrive.
-SETTLE_SECONDS = 2.0
+SETTLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Count:
 @dataclass(slots=True)
 class _Ear:
     client: ClientEngine
-    multicast: MulticastReceiver
+    multicast: MulticastReceiver | None
     unicast: UnicastEndpoint
     heard: list[Event] = field(default_factory=list)
 
@@ -92,9 +92,21 @@ class Air:
         for group in self.groups.values():
             self._tap.join(group)
 
-    async def join(self, client: ClientEngine, group: str) -> None:
-        """``client`` listens to all three subchannels, and to its own unicast socket, in the call of ``group``."""
+    async def attend(self, client: ClientEngine) -> list[Event]:
+        """``client`` takes part: it has a unicast socket from now on. What it hears goes into the list returned."""
         heard: list[Event] = []
+
+        def on_unicast(octets: bytes, source: Address) -> None:
+            self.tap.append(Heard(time.time(), Traffic.UNICAST_FLOOR, source, unicast.address, octets))
+            heard.extend(client.control_packet(octets, Traffic.UNICAST_FLOOR, client.uri, time.time()))
+
+        unicast = await UnicastEndpoint.open(on_unicast)
+        self._ears[client.uri] = _Ear(client, None, unicast, heard)
+        return heard
+
+    async def overhear(self, client: ClientEngine, group: str) -> None:
+        """``client`` listens to all three subchannels in the call of ``group``, invited or not."""
+        heard = await self.attend(client)
         names = {
             Traffic.SUBCHANNEL_CONTROL: str(self.tmgi),
             Traffic.MBMS_FLOOR: group,
@@ -109,20 +121,16 @@ class Air:
             else:
                 heard.extend(client.control_packet(octets, traffic, name, time.time()))
 
-        def on_unicast(octets: bytes, source: Address) -> None:
-            self.tap.append(Heard(time.time(), Traffic.UNICAST_FLOOR, source, unicast.address, octets))
-            heard.extend(client.control_packet(octets, Traffic.UNICAST_FLOOR, client.uri, time.time()))
-
         receiver = MulticastReceiver(on_multicast)
         for to in by_group:
             receiver.join(to)
-        unicast = await UnicastEndpoint.open(on_unicast)
-        self._ears[client.uri] = _Ear(client, receiver, unicast, heard)
+        self._ears[client.uri].multicast = receiver
 
     def leave(self, uri: str) -> None:
         """``uri`` stops listening."""
         ear = self._ears.pop(uri)
-        ear.multicast.close()
+        if ear.multicast is not None:
+            ear.multicast.close()
         ear.unicast.close()
 
     def heard(self, uri: str) -> list[Event]:

@@ -22,9 +22,12 @@ from mcsec.lab.keying import give_group_keys, give_signalling_keys
 from mcsec.lab.mb2 import LabBearer, lab_bearer
 from mcsec.lab.release_13 import control_statement, release_13
 from mcsec.lab.seeded import WARNING, fixed_randomness
+from mcsec.lab.signalling import sip_signalling
 from mcsec.lab.stage import Say, Stage
 
 LISTENERS = 4
+GROUP = "sip:rescue@b.example"
+RELEASE_13_GROUP = "sip:rel13@b.example"
 
 
 async def run(output: Path, say: Say, seed: str | None = None) -> DemoReport:
@@ -55,13 +58,18 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
         bearer = await stack.enter_async_context(lab_bearer(a.kms.configuration.path("tls"), a.name, a.mdsi))
         say(f"A's server activated bearer {bearer.active.tmgi} at A's BM-SC (MB2-C over TLS)")
         air = await stack.enter_async_context(Air(bearer.active.tmgi, bearer.sender))
+        signalling = await stack.enter_async_context(
+            sip_signalling(a.kms, a.mdsi, [GROUP, RELEASE_13_GROUP], now)
+        )
         stage = Stage(
             a,
             b,
+            signalling,
             air,
             report,
             say,
-            group="sip:rescue@b.example",
+            group=GROUP,
+            release_13_group=RELEASE_13_GROUP,
             talker=await b.add_client("talker", [], now),
             outsider=await a.add_client("outsider", [b], now),
             listeners=[
@@ -69,16 +77,15 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
             ],
             adversary=Adversary(await b.kms.master_keys(), b.kms.public, [a.kms.public]),
         )
-        for client in [*stage.listeners, stage.outsider]:
-            await air.join(client, stage.group)
+        await air.overhear(stage.outsider, stage.group)
         give_group_keys(stage)
-        give_signalling_keys(stage)
+        await give_signalling_keys(stage)
         await protected_broadcast(stage)
         await media_unread(stage)
         locked_out(stage)
         refusals(stage)
         await release_13(stage)
-        control_statement(stage)
+        await control_statement(stage)
         over_mb2(stage, bearer)
         finish(stage, output)
     report.seconds = time.monotonic() - started

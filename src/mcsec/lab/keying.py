@@ -6,8 +6,7 @@ import time
 
 from mcsec.client.engine import Carrier
 from mcsec.ids import PurposeTag
-from mcsec.keys.key import Scope
-from mcsec.lab.stage import Stage, deliver
+from mcsec.lab.stage import Stage
 from mcsec.mikey.build import Recipient
 
 
@@ -23,21 +22,11 @@ def give_group_keys(stage: Stage) -> None:
         client.key_message(message, Carrier.GROUP_KEYS, now)
 
 
-def give_signalling_keys(stage: Stage) -> None:
-    """Clients upload their CSKs; A's server makes MuSiK and MSCCK and downloads them."""
-    now = time.time()
-    stage.say(
-        "A's clients upload their CSKs; A's server makes a MuSiK for the group and an MSCCK for the bearer"
-    )
+async def give_signalling_keys(stage: Stage) -> None:
+    """Clients log on and upload their CSKs; A's server makes MuSiK and MSCCK and downloads them."""
+    stage.say("A's clients log on over SIP and TLS, each with its access token, and upload their CSKs")
     for client in stage.listeners:
-        _, upload = client.make_csk(now)
-        stage.key_messages.append((stage.a.mdsi, upload))
-        stage.a.server.csk_uploaded(client.uri, upload, now)
-    uris = [client.uri for client in stage.listeners]
-    stage.a.server.make_musik(Scope.of(stage.group), uris, now)
-    stage.a.server.activate_bearer(stage.air.tmgi, uris, now)
-    for download in stage.a.server.downloads(now):
-        deliver(stage, download, now)
-    for client in stage.listeners:
-        stage.a.server.listens(client.uri, stage.air.tmgi, stage.group, now)
+        await stage.signalling.log_on(client, stage.groups, stage.air)
+    stage.say("A's server makes a MuSiK for the group and an MSCCK for the bearer, and announces it")
+    await stage.signalling.give_keys(stage.group, stage.listeners, stage.air)
     stage.say(f"{len(stage.key_messages)} I_MESSAGEs verified and opened, each by its receiver")

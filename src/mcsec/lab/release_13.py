@@ -20,22 +20,24 @@ from mcsec.wire.rtcp.floor import FloorIdle, FloorTaken
 async def release_13(stage: Stage) -> None:
     """The Release 13 way: without B's MKFC no broadcast; with it, B reads along."""
     stage.say("The Release 13 way, for comparison: a second group, without and then with an MKFC from B")
-    group, server, air, now = "sip:rel13@b.example", stage.a.server, stage.air, time.time()
+    group, server, air, now = stage.release_13_group, stage.server, stage.air, time.time()
     server.release_13_mode(group, Partner(stage.b.gms_uri, stage.b.name, stage.b.kms.public))
-    for client in stage.listeners:
-        air.leave(client.uri)
-        await air.join(client, group)
-        server.listens(client.uri, air.tmgi, group, now)
+    await stage.signalling.unmap(stage.group, stage.listeners, air)
+    await stage.signalling.map(group, stage.listeners, air)
 
     def heard_floor() -> int:
         return sum(
-            {type(event.message) for event in air.heard(client.uri) if isinstance(event, FloorHeard)}
+            {
+                type(event.message)
+                for event in air.heard(client.uri)
+                if isinstance(event, FloorHeard) and event.group in (group, client.uri)
+            }
             >= {FloorTaken, FloorIdle}
             for client in stage.listeners
         )
 
     before = len(stage.fresh(Traffic.MBMS_FLOOR))
-    sent = broadcast_floor(stage, group, now)
+    sent = await broadcast_floor(stage, group)
     served = await air.until(lambda: heard_floor() == len(stage.listeners))
     unicast = [one for one in sent if isinstance(one, ToClient)]
     stage.report.claim(
@@ -59,7 +61,7 @@ async def release_13(stage: Stage) -> None:
         client.key_message(message, Carrier.GROUP_KEYS, now)
         air.heard(client.uri).clear()
     before = len(stage.fresh(Traffic.MBMS_FLOOR))
-    broadcast_floor(stage, group, now)
+    await broadcast_floor(stage, group)
     await air.until(
         lambda: heard_floor() == len(stage.listeners) and len(stage.fresh(Traffic.MBMS_FLOOR)) == before + 2
     )
@@ -74,9 +76,9 @@ async def release_13(stage: Stage) -> None:
     )
 
 
-def control_statement(stage: Stage) -> None:
+async def control_statement(stage: Stage) -> None:
     """What the provenance of A's server proves, with and without the Release 13 group."""
-    records = stage.a.server.records
+    records = await stage.signalling.records()
     broken = ""
     try:
         verify(records, stage.a.name)

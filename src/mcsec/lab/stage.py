@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from mcsec.client.engine import Carrier, ClientEngine
+from mcsec.client.engine import ClientEngine
 from mcsec.client.events import FloorHeard, GroupMapped
-from mcsec.errors import PeerError
-from mcsec.ids import PurposeTag
 from mcsec.keys.kinds import Traffic
 from mcsec.lab.adversary import Adversary, Attempt
 from mcsec.lab.air import Air
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.domain import Domain
-from mcsec.server.keydown import Download
+from mcsec.lab.signalling import SipSignalling
+from mcsec.lab.watched import WatchedClient
+from mcsec.server.engine import ServerEngine
 from mcsec.server.signalling import OnBearer, Sent, ToClient
 from mcsec.wire.rtcp.floor import FloorIdle, FloorTaken
 
@@ -25,23 +26,42 @@ Say = Callable[[str], None]
 class Stage:
     """Everything the acts of the story share.
 
-    ``key_messages`` are all I_MESSAGEs that passed in A, with the URI of the receiver; ``sent`` is everything that A's
-    server sent protected; ``adversary`` holds everything that domain B keeps secret.
+    ``signalling`` is A's server and the way to its clients; ``sent`` is everything that it sent protected;
+    ``adversary`` holds everything that domain B keeps secret.
     """
 
     a: Domain
     b: Domain
+    signalling: SipSignalling
     air: Air
     report: DemoReport
     say: Say
     group: str
-    talker: ClientEngine
-    outsider: ClientEngine
-    listeners: list[ClientEngine]
+    release_13_group: str
+    talker: WatchedClient
+    outsider: WatchedClient
+    listeners: list[WatchedClient]
     adversary: Adversary
-    key_messages: list[tuple[str, bytes]] = field(default_factory=list)
-    musik_downloads: dict[str, bytes] = field(default_factory=dict)
     sent: list[OnBearer | ToClient] = field(default_factory=list)
+
+    @property
+    def groups(self) -> list[str]:
+        """What A's listeners affiliate to."""
+        return [self.group, self.release_13_group]
+
+    @property
+    def server(self) -> ServerEngine:
+        """What A's server decides by."""
+        return self.signalling.engine
+
+    @property
+    def key_messages(self) -> list[tuple[str, bytes]]:
+        """All I_MESSAGEs that passed between A's clients and anybody, with the URI of the receiver."""
+        return [
+            (message.receiver, message.octets)
+            for client in [*self.listeners, self.outsider]
+            for message in client.recorded
+        ]
 
     def fresh(self, traffic: Traffic) -> list[bytes]:
         """What the tap recorded of one class of traffic."""
@@ -61,34 +81,16 @@ class Stage:
         return self.adversary.attack(packets, self.key_messages)
 
 
-def deliver(stage: Stage, download: Download, now: float) -> None:
-    """Carries one download to its client and the answer back."""
-    stage.key_messages.append((download.client, download.message))
-    client = stage.a.clients[download.client]
-    mscck = download.key_id.tag is PurposeTag.MSCCK
-    if not mscck:
-        stage.musik_downloads[download.client] = download.message
-    try:
-        client.key_message(
-            download.message,
-            Carrier.ANNOUNCEMENT if mscck else Carrier.KEY_DOWNLOAD,
-            now,
-            bearer=stage.air.tmgi if mscck else None,
-        )
-    except PeerError as error:
-        stage.a.server.answered(download, now, error.code)
-    else:
-        stage.a.server.answered(download, now)
-
-
-def broadcast_floor(stage: Stage, group: str, now: float) -> list[Sent]:
+async def broadcast_floor(stage: Stage, group: str) -> list[Sent]:
     """Floor Taken and Floor Idle of ``group`` to its listeners, as policy decides."""
-    server, air = stage.a.server, stage.air
+    server, air = stage.server, stage.air
     ssrc = server.ssrc(Traffic.MBMS_FLOOR, air.tmgi)
     taken = FloorTaken(ssrc=ssrc, permission=True, sequence_number=1, granted_party=stage.talker.uri)
     idle = FloorIdle(ssrc=ssrc, sequence_number=2)
     sent: list[Sent] = []
     for message in (taken, idle):
-        sent += air.send(server.floor(air.tmgi, group, message, now), Traffic.MBMS_FLOOR)
+        sent += air.send(
+            await stage.signalling.send(partial(server.floor, air.tmgi, group, message)), Traffic.MBMS_FLOOR
+        )
     stage.sent += [one for one in sent if isinstance(one, OnBearer | ToClient)]
     return sent
