@@ -1,4 +1,4 @@
-"""The GCS AS's bearer engine: the stories of MB2-C, and what holds in any order of events."""
+"""The GCS AS's bearer engine: the stories of MB2-C."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mcsec.ids import Tmgi
 from mcsec.server.bearers import events
 from mcsec.server.bearers.bearer import Wish
 from mcsec.server.bearers.engine import Bearers
@@ -26,76 +22,26 @@ from mcsec.wire.mb2.groups import (
     TmgiExpiry,
 )
 from mcsec.wire.mb2.masks import BearerEvent, BearerResult, TmgiAllocationResult
-from mcsec.wire.mb2.messages import Gaa, Gnr
-from mcsec.wire.mb2.values import FlowId, SessionDuration
-
-HOST = "bmsc.example.org"
-AREAS = (1, 2)
-POLICY = BearerPolicy(heartbeat=None)
-
-
-def gaa(**parts: object) -> Gaa:
-    return Gaa(session_id="s", origin_host=HOST, origin_realm="example.org", result_code=2001, **parts)
-
-
-def gnr(**parts: object) -> Gnr:
-    return Gnr(
-        session_id="s",
-        origin_host=HOST,
-        origin_realm="example.org",
-        destination_realm="a",
-        destination_host="gcsas",
-        **parts,
-    )
-
-
-def tmgi(number: int) -> Tmgi:
-    return Tmgi(number, "001", "01")
-
-
-def allocated(number: int, seconds: int | None = 3600) -> Gaa:
-    duration = SessionDuration.of(seconds)
-    return gaa(
-        tmgi_allocation_response=TmgiAllocationResponse(tmgi=(tmgi(number),), mbms_session_duration=duration)
-    )
-
-
-def started(number: int, result: BearerResult | None = None, flow: int = 1) -> Gaa:
-    response = MbmsBearerResponse(
-        tmgi=tmgi(number),
-        mbms_flow_identifier=FlowId(flow),
-        bmsc_address=(IPv4Address("127.0.0.1"),),
-        bmsc_port=9470,
-        mbms_bearer_result=result,
-    )
-    return gaa(mbms_bearer_response=(response,))
-
-
-def refused(result: BearerResult) -> Gaa:
-    return gaa(mbms_bearer_response=(MbmsBearerResponse(mbms_bearer_result=result),))
-
-
-def only_ask(happened: list[Output]) -> Ask:
-    (ask,) = [one for one in happened if isinstance(one, Ask)]
-    return ask
-
-
-def names(happened: list[Output]) -> list[str]:
-    return [type(one).__name__ for one in happened]
+from mcsec.wire.mb2.values import FlowId
+from support.gcs_as import (
+    AREAS,
+    HOST,
+    POLICY,
+    activate,
+    allocated,
+    gaa,
+    gnr,
+    names,
+    only_ask,
+    refused,
+    started,
+    tmgi,
+)
 
 
 @pytest.fixture
 def active() -> Bearers:
     return activate(Bearers(POLICY))
-
-
-def activate(bearers: Bearers, now: float = 0.0) -> Bearers:
-    bearers.connected(now)
-    ask = only_ask(bearers.want("one", Wish(AREAS), now))
-    ask = only_ask(bearers.answered(ask.number, allocated(1), now))
-    happened = bearers.answered(ask.number, started(1), now)
-    assert names(happened) == ["BearerActive"]
-    return bearers
 
 
 def test_pre_established_bearer_step_by_step() -> None:
@@ -152,6 +98,12 @@ def test_listeners_leave_before_the_bearer_does(active: Bearers) -> None:
     assert names(happened) == ["BearerReleased", "Ask"]
     assert only_ask(happened).deallocation is not None
     assert active.bearers == ()
+
+
+def test_a_bearer_lost_while_its_listeners_leave_is_released(active: Bearers) -> None:
+    active.drop("one", 10.0)
+    assert "BearerReleased" in names(active.disconnected("cut", 11.0))
+    assert active.emptied("one", 12.0) == []
 
 
 @pytest.mark.parametrize(
@@ -286,140 +238,3 @@ def test_a_heartbeat_is_a_question_without_any_part() -> None:
     assert (ask.bearer, ask.allocation, ask.deallocation) == (None, None, None)
     assert bearers.answered(ask.number, gaa(restart_counter=3), 1.0) == []
     assert bearers.next_timer() == 10.0
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """The engine against a BM-SC and an operator who do things in any order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bearers = Bearers(BearerPolicy(heartbeat=None, starting=20.0))
-        self.now = 0.0
-        self.asks: list[Ask] = []
-        self.served: set[str] = set()
-        self.leaving: set[str] = set()
-        self.count = 0
-        self.connected = False
-        self.counter = 1
-
-    def take(self, happened: list[Output]) -> None:
-        for one in happened:
-            if isinstance(one, Ask):
-                parts = (one.bearer, one.allocation, one.deallocation)
-                assert sum(part is not None for part in parts) <= 1
-                if one.bearer is not None and one.bearer.mbms_startstop_indication is StartStop.STOP:
-                    bearer = self.bearers.of_tmgi(one.bearer.tmgi) if one.bearer.tmgi is not None else None
-                    assert bearer is None or bearer.name not in self.served, (
-                        "ended while listeners were on it"
-                    )
-                self.asks.append(one)
-            elif isinstance(one, events.BearerActive):
-                self.served.add(one.bearer)
-            elif isinstance(one, events.ListenersToUnicast):
-                self.served.discard(one.bearer)
-                if one.then_release:
-                    self.leaving.add(one.bearer)
-
-    @rule()
-    def connect(self) -> None:
-        self.connected = True
-        self.take(self.bearers.connected(self.now))
-
-    @precondition(lambda self: self.connected)
-    @rule()
-    def disconnect(self) -> None:
-        self.connected = False
-        self.asks.clear()
-        self.take(self.bearers.disconnected("cut", self.now))
-
-    @rule(number=st.integers(1, 3), dynamic=st.booleans())
-    def want(self, number: int, dynamic: bool) -> None:
-        name = f"bearer{number}"
-        if all(bearer.name != name for bearer in self.bearers.bearers):
-            self.take(self.bearers.want(name, Wish((number,), dynamic=dynamic), self.now))
-
-    @precondition(lambda self: self.bearers.bearers)
-    @rule(data=st.data())
-    def drop(self, data: st.DataObject) -> None:
-        bearer = data.draw(st.sampled_from(self.bearers.bearers))
-        if bearer.state not in (BearerState.LEAVING, BearerState.DEACTIVATING):
-            self.take(self.bearers.drop(bearer.name, self.now))
-
-    @precondition(lambda self: self.leaving)
-    @rule()
-    def emptied(self) -> None:
-        self.take(self.bearers.emptied(self.leaving.pop(), self.now))
-
-    @precondition(lambda self: self.asks)
-    @rule(good=st.booleans(), ongoing=st.booleans(), twice=st.booleans())
-    def answer(self, good: bool, ongoing: bool, twice: bool) -> None:
-        ask = self.asks.pop(0)
-        if not good:
-            bad = refused(BearerResult.RESOURCES_EXCEEDED) if ask.bearer else gaa()
-            self.take(self.bearers.answered(ask.number, bad, self.now))
-            return
-        if ask.allocation is not None and ask.allocation.tmgi_number:
-            self.count += 1
-            reply = allocated(self.count)
-        elif ask.allocation is not None:
-            reply = allocated(ask.allocation.tmgi[0].service_id)
-        elif ask.bearer is not None and ask.bearer.mbms_startstop_indication is StartStop.START:
-            result = BearerResult.SUCCESS | BearerResult.ACTIVATION_ONGOING if ongoing else None
-            assert ask.bearer.tmgi is not None
-            reply = started(ask.bearer.tmgi.service_id, result)
-        else:
-            reply = gaa(mbms_bearer_response=(MbmsBearerResponse(),))
-        self.take(self.bearers.answered(ask.number, reply, self.now))
-        if twice:
-            self.take(self.bearers.answered(ask.number, reply, self.now))
-
-    @precondition(lambda self: self.asks)
-    @rule()
-    def no_answer(self) -> None:
-        self.take(self.bearers.failed(self.asks.pop(0).number, "no answer", self.now))
-
-    @precondition(lambda self: self.connected and self.bearers.bearers)
-    @rule(data=st.data(), event=st.sampled_from(list(BearerEvent)))
-    def notify(self, data: st.DataObject, event: BearerEvent) -> None:
-        bearer = data.draw(st.sampled_from(self.bearers.bearers))
-        if bearer.tmgi is None or bearer.flow is None:
-            return
-        notification = MbmsBearerEventNotification(
-            tmgi=bearer.tmgi, mbms_flow_identifier=bearer.flow, mbms_bearer_event=event
-        )
-        self.take(self.bearers.notified(gnr(mbms_bearer_event_notification=(notification,)), self.now))
-
-    @precondition(lambda self: self.connected)
-    @rule()
-    def restart(self) -> None:
-        self.take(self.bearers.notified(gnr(restart_counter=self.counter), self.now))
-        self.counter += 1
-        self.asks.clear()
-        self.take(self.bearers.notified(gnr(restart_counter=self.counter), self.now))
-        assert not self.served
-
-    @rule(seconds=st.sampled_from((0.5, 10.0, 3000.0)))
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-        self.take(self.bearers.poll(self.now))
-
-    @invariant()
-    def who_is_served_is_on_the_air(self) -> None:
-        on_air = {bearer.name for bearer in self.bearers.bearers if bearer.state.on_air}
-        assert self.served <= on_air
-        assert on_air - self.served == {
-            bearer.name for bearer in self.bearers.bearers if bearer.state is BearerState.LEAVING
-        }
-
-    @invariant()
-    def no_tmgi_belongs_to_two(self) -> None:
-        tmgis = [bearer.tmgi for bearer in self.bearers.bearers if bearer.tmgi is not None]
-        assert len(tmgis) == len(set(tmgis))
-
-    @invariant()
-    def nothing_is_on_the_air_without_a_connection(self) -> None:
-        assert self.connected or not self.served
-
-
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-test_any_order = AnyOrder.TestCase

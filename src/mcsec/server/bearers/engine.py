@@ -19,9 +19,7 @@ from mcsec.server.bearers.events import Ask, Output, UnknownBearer
 from mcsec.server.bearers.policy import STANDARD, BearerPolicy
 from mcsec.server.bearers.states import BearerState, Step
 from mcsec.wire.mb2 import masks
-from mcsec.wire.mb2.groups import (
-    MbmsBearerEventNotification,
-)
+from mcsec.wire.mb2.groups import MbmsBearerEventNotification
 from mcsec.wire.mb2.messages import Gaa, Gnr
 
 
@@ -102,9 +100,9 @@ class Bearers:
         return self._released(bearer, now)
 
     def emptied(self, name: str, now: float) -> list[Output]:
-        """Nobody is served by the bearer any more."""
-        bearer = self.bearer(name)
-        if bearer.state is not BearerState.LEAVING:
+        """Nobody is served by the bearer any more. It may have been lost meanwhile, and is released then."""
+        bearer = self._bearers.get(name)
+        if bearer is None or bearer.state is not BearerState.LEAVING:
             return []
         self._put(bearer := bearer.after(Step.EMPTIED))
         return [self._stop(bearer)]
