@@ -6,6 +6,7 @@ What a token says is returned as :class:`Claims`; who may do what with it is dec
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections import OrderedDict
@@ -74,12 +75,21 @@ class Issuer:
     _keys: KeySet | None = field(default=None, repr=False)
     _fetched: float = field(default=0.0, repr=False)
     _tried: float = field(default=-1e18, repr=False)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def keys(self, key_id: str | None, now: float) -> KeySet:
         """The issuer's keys, fetched when it is time, or when ``key_id`` is not among them.
 
         :raises TokenRefused: there are none to be had (``token.no-keys``).
         """
+        async with self._turn:
+            # Whoever comes while the keys are fetched waits for them.
+            await self._see_to(key_id, now)
+        if self._keys is None or now - self._fetched > self.stale:
+            raise TokenRefused(f"no fresh keys of issuer {self.name}", code="token.no-keys")
+        return self._keys
+
+    async def _see_to(self, key_id: str | None, now: float) -> None:
         known = self._keys is not None and (key_id is None or _has(self._keys, key_id))
         due = self._keys is None or now - self._fetched > self.keep or not known
         if due and now - self._tried > self.patience:
@@ -94,9 +104,6 @@ class Issuer:
                         code="token.no-keys",
                         hint="check that the address of its JWKS can be reached from here",
                     ) from None
-        if self._keys is None or now - self._fetched > self.stale:
-            raise TokenRefused(f"no fresh keys of issuer {self.name}", code="token.no-keys")
-        return self._keys
 
 
 def _has(keys: KeySet, key_id: str) -> bool:
