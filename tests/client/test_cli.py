@@ -55,6 +55,7 @@ def test_reads_a_configuration(tmp_path: Path) -> None:
         ("[token]", "[tokens]", "token"),
         ('transport = "TCP"', 'transport = "SCTP"', "server.transport"),
         ('file = "alice{n}.jwt"', "", "token: Value error, give either file or env"),
+        ('file = "alice{n}-kms.jwt"', "", "kms.token: Value error"),
         ("[client]", "[client", "line 2"),
     ],
 )

@@ -32,9 +32,14 @@ mdsi = "mcx.a.example"
 address = "https://127.0.0.1:8443"
 uri = "kms.a.example"
 
+[kms.token]
+file = "alice{n}-kms.jwt"
+
 [token]
 file = "alice{n}.jwt"
 """
+#: What a token for the MCX server is for.
+AUDIENCE, SCOPE = "mcx.a.example", "3gpp:mc:ptt_service"
 #: In place of ``transport = "TCP"``, with the development CA of a domain's directory.
 SECURE = 'transport = "TLS"\nname = "mcx.a.example"\nca = "domain/tls/ca.pem"'
 
@@ -45,23 +50,19 @@ def write(directory: Path, text: str = TEMPLATE) -> Path:
     return file
 
 
-def configure(
-    directory: Path, kms: str, port: int, *users: str, scopes: tuple[str, ...] = (), secure: bool = False
-) -> Path:
-    """Configuration and tokens of the clients of the domain in ``directory``, beside it.
-
-    :param scopes: of the tokens, beside those of the KMS.
-    """
+def configure(directory: Path, kms: str, port: int, *users: str, secure: bool = False) -> Path:
+    """Configuration and tokens of the clients of the domain in ``directory``, beside it."""
     config = load(directory / "mcsec.toml")
-    issuer = open_local(config)
+    issuer, now = open_local(config), time.time()
     text = TEMPLATE.replace("5061", str(port)).replace("https://127.0.0.1:8443", kms)
-    text = text.replace("[token]", 'ca = "domain/tls/ca.pem"\n[token]')
+    text = text.replace("[kms.token]", 'ca = "domain/tls/ca.pem"\n[kms.token]')
     if secure:
         text = text.replace('transport = "TCP"', SECURE)
     for number, user in enumerate(users, 1):
-        every = [*config.kms.tokens.scopes, *scopes]
-        token = issuer.issue(user, audience=config.kms.uri, scopes=every, now=time.time())
-        (directory.parent / f"alice{number}.jwt").write_text(token)
+        for_kms = issuer.issue(user, audience=config.kms.uri, scopes=config.kms.tokens.scopes, now=now)
+        for_server = issuer.issue(user, audience=AUDIENCE, scopes=[SCOPE], now=now)
+        (directory.parent / f"alice{number}-kms.jwt").write_text(for_kms)
+        (directory.parent / f"alice{number}.jwt").write_text(for_server)
     return write(directory.parent, text)
 
 

@@ -15,35 +15,25 @@ from pathlib import Path
 import pytest
 
 from mcsec.ids import PurposeTag, Tmgi
-from mcsec.keys.key import Scope
+from mcsec.keys.events import Event
 from mcsec.keys.kinds import Traffic
-from mcsec.kms.config import Configuration, load
-from mcsec.kms.issuers import issuers_of, open_local
+from mcsec.kms.config import load
 from mcsec.kms.observe import Observer
-from mcsec.kms.service import running
-from mcsec.lab.init import make_domain
-from mcsec.mikey.build import Initiator, Recipient
-from mcsec.mikey.receiver import Receiver
-from mcsec.mikey.replay import ReplayCache
-from mcsec.net.kms.client import KmsClient, KmsClientSettings
+from mcsec.kms.service import running as running_kms
 from mcsec.net.multicast import MulticastGroup, MulticastSender
-from mcsec.net.tls import client_context, server_context
-from mcsec.net.tokens import TokenValidator
 from mcsec.server.announcement import Bearer
-from mcsec.server.function import FunctionSettings
-from mcsec.server.service import Identity, McServer, ServiceSettings
+from mcsec.server.config import Configuration
+from mcsec.server.events import RequestRefused
+from mcsec.server.running import running
+from mcsec.server.service import McServer
 from mcsec.server.signalling import OnBearer
-from mcsec.store.database import Database
 from mcsec.wire.rtcp.floor import FloorTaken
 from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel, UnmapGroupToBearer
 from support.client_process import configure, start, until
+from support.sip_domain import GROUP, USERS, find_kms, make
 
 pytestmark = pytest.mark.anyio
 
-GROUP = "sip:rescue@a.example"
-USERS = ("sip:alice1@a.example", "sip:alice2@a.example")
-MDSI = "mcx.a.example"
-SCOPE = "3gpp:mc:ptt_service"
 TMGI = Tmgi(0x00A0F1, "001", "01")
 GENERAL = MulticastGroup(IPv4Address("239.192.8.1"), 42101)
 FLOOR = MulticastGroup(IPv4Address("239.192.8.2"), 42112)
@@ -58,51 +48,26 @@ class Domain:
     kms: str
     server: McServer
     port: int
+    events: list[Event]
+
+    def refusals(self) -> list[Event]:
+        """Requests that the server refused."""
+        return [event for event in self.events if isinstance(event, RequestRefused)]
 
     def configure(self) -> Path:
-        return configure(self.directory, self.kms, self.port, *USERS, scopes=(SCOPE,), secure=True)
-
-
-async def identity(config: Configuration, kms: str) -> Identity:
-    token = open_local(config).issue(
-        MDSI, audience=config.kms.uri, scopes=config.kms.tokens.scopes, now=time.time()
-    )
-
-    async def source() -> str:
-        return token
-
-    settings = KmsClientSettings(kms, config.kms.uri, MDSI, "urn:uuid:mcx")
-    async with KmsClient(settings, source, client_context(config.path("tls/ca.pem"))) as client:
-        keys = await client.identity(MDSI)
-        public = client.book.own()
-    return Identity(Initiator(keys, public), Recipient("", public), Receiver([keys], [public], ReplayCache()))
+        return configure(self.directory, self.kms, self.port, *USERS, secure=True)
 
 
 @asynccontextmanager
 async def domain(tmp_path: Path) -> AsyncIterator[Domain]:
     directory = tmp_path / "domain"
-    await make_domain(directory, "a.example", time.time())
-    file = directory / "mcsec.toml"
-    file.write_text(file.read_text().replace("127.0.0.1:8443", "127.0.0.1:0"))
-    config = load(file)
-    async with running(config, Observer(), time.time()) as kms:
-        database = await Database.open(tmp_path / "server.db", config.kek())
-        try:
-            server = McServer(
-                database,
-                await identity(config, kms.address),
-                ServiceSettings(FunctionSettings("a.example", "sip:mcptt@a.example")),
-                verify=TokenValidator(issuers_of(config)).validate,
-                may_join=lambda user, group: group == GROUP,
-            )
-            tls = directory / "tls"
-            async with server:
-                _, port = await server.listen(
-                    "TLS", "127.0.0.1", tls=server_context(tls / "server.pem", tls / "server.key")
-                )
-                yield Domain(directory, kms.address, server, port)
-        finally:
-            await database.close()
+    port = await make(directory)
+    config = load(directory / "mcsec.toml")
+    events: list[Event] = []
+    async with running_kms(config, Observer(), time.time()) as kms:
+        find_kms(directory, kms.address)
+        async with running(Configuration.load(directory / "mcsec.toml"), events.append) as found:
+            yield Domain(directory, kms.address, found.server, port, events)
 
 
 async def stop(process: Process) -> dict[str, object]:
@@ -117,7 +82,6 @@ async def stop(process: Process) -> dict[str, object]:
 async def test_from_registration_to_the_floor(tmp_path: Path) -> None:
     async with domain(tmp_path) as made:
         server = made.server
-        await server.make_musik(Scope.of(GROUP))
         process = await start("listen", "--json", "--count", "1", "--config", str(made.configure()))
         heard = await until(process, "Ready")
         assert {"ServiceAuthorised", "Affiliated"} <= {line["event"] for line in heard}
@@ -162,7 +126,7 @@ async def test_from_registration_to_the_floor(tmp_path: Path) -> None:
         assert summary["messages_refused"] == {}
         assert summary["packets_dropped"] == {}
         assert server.events["ClientLeft"] == 1
-        assert not server.requests.refused
+        assert made.refusals() == []
         kinds = {line["event"] for line in heard}
         assert {"MuSiKInstalled", "BearerAnnounced", "SubchannelLeft"} <= kinds
         text = json.dumps(heard)
@@ -172,17 +136,16 @@ async def test_from_registration_to_the_floor(tmp_path: Path) -> None:
 
 async def test_registration_by_publish_and_many_in_one_process(tmp_path: Path) -> None:
     async with domain(tmp_path) as made:
-        await made.server.make_musik(Scope.of(GROUP))
         file = made.configure()
         file.write_text(file.read_text().replace("area = 7", 'area = 7\nauthorisation = "publish"'))
         process = await start("register", "--json", "--count", "2", "--config", str(file))
         lines = await until(process, "Summary")
+        assert made.refusals() == []
         assert await process.wait() == 0
         assert lines[-1]["logged_on"] == 2
         assert lines[-1]["messages_refused"] == {}
         assert made.server.events["ClientAuthorised"] == 2
         assert made.server.events["ClientLeft"] == 2
-        assert not made.server.requests.refused
 
 
 async def test_a_user_may_not_join_every_group(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""KMS, MCX server and client as three processes; the server is killed, and the client finds it again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from support.client_process import configure, start, until
+from support.sip_domain import GROUP, USERS, find_kms, make
+
+pytestmark = pytest.mark.anyio
+
+PROGRAM = Path(sys.executable).with_name("mcsec")
+
+
+@asynccontextmanager
+async def entity(directory: Path, name: str) -> AsyncIterator[tuple[Process, str]]:
+    """A functional entity, and the line that it says when it is ready."""
+    with (directory / f"{name}.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            PROGRAM, "run", name, "--config", directory / "mcsec.toml", stdout=PIPE, stderr=log
+        )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            line = (await process.stdout.readline()).decode().strip()
+        assert line, (directory / f"{name}.log").read_text()
+        yield process, line
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def told(directory: Path, event: str) -> None:
+    """Wait until the server tells of an event."""
+    log = directory / "server.log"
+    async with asyncio.timeout(20):
+        while f'"{event}"' not in log.read_text():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_client_gets_its_keys_and_survives_a_killed_server(tmp_path: Path) -> None:
+    directory = tmp_path / "domain"
+    port = await make(directory)
+    async with AsyncExitStack() as stack:
+        _, address = await stack.enter_async_context(entity(directory, "kms"))
+        find_kms(directory, address)
+        async with entity(directory, "server") as (server, _):
+            file = configure(directory, address, port, USERS[0], secure=True)
+            client = await start("listen", "--json", "--config", str(file))
+            heard = await until(client, "MuSiKInstalled")
+            if heard[-1]["scope"] != GROUP:
+                heard += await until(client, "MuSiKInstalled")
+            assert {"ServiceAuthorised", "RegistrationChanged"} <= {line["event"] for line in heard}
+            await told(directory, "MuSiKHeld")
+            server.kill()
+            await server.wait()
+            (lost,) = await until(client, "RegistrationChanged")
+            assert lost["expires"] == "0"
+        async with entity(directory, "server"):
+            client.send_signal(signal.SIGINT)
+            lines = await until(client, "Summary")
+            assert await client.wait() == 0
+        assert lines[-1]["messages_refused"] == {}
+        assert "Traceback" not in (directory / "server.log").read_text()
