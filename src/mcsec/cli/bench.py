@@ -54,3 +54,19 @@ def kms(
         print_json(report.to_dict())
     else:
         print(report.to_text())
+
+
+@app.command("sip")
+def sip(
+    as_json: JsonOption = False,
+    clients: Annotated[int, typer.Option(min=100, max=1_000_000, help="Clients that get a key.")] = 5000,
+    messages: Annotated[int, typer.Option(min=0, max=1_000_000, help="MESSAGEs by each transport.")] = 20_000,
+) -> None:
+    """SIP on one core: MESSAGEs by UDP, TCP and TLS, and key download beside SAKKE encapsulation alone."""
+    from mcsec.lab.bench.sip import measure
+
+    report = measure(clients, messages, note)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text())

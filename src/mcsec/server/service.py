@@ -47,7 +47,7 @@ from mcsec.server.resume import resume
 from mcsec.server.senders import Senders
 from mcsec.store import deliveries, server
 from mcsec.store.database import Database, StoreError
-from mcsec.store.group_commit import GroupCommit
+from mcsec.store.group_commit import GroupCommit, Write
 from mcsec.store.server_load import load
 
 T = TypeVar("T")
@@ -161,23 +161,23 @@ class McServer:
 
     async def make_musik(self, scope: Scope = DEFAULT) -> None:
         """Make a MuSiK and distribute it; returns when it is written down. It follows the present one of its scope."""
-        await self._carry_out(keymaking.make_musik(self.function, scope, self._clock()))
+        await self.carry_out(keymaking.make_musik(self.function, scope, self._clock()))
 
     async def announce(self, bearer: Bearer) -> None:
         """Announce a bearer, new or changed, to everybody concerned, now and later."""
-        await self._carry_out(keymaking.announce(self.function, bearer, self._clock()))
+        await self.carry_out(keymaking.announce(self.function, bearer, self._clock()))
 
     async def withdraw(self, tmgi: Tmgi) -> None:
         """Tell everybody that a bearer ended."""
-        await self._carry_out(keymaking.withdraw(self.function, tmgi, self._clock()))
+        await self.carry_out(keymaking.withdraw(self.function, tmgi, self._clock()))
 
     async def revoke(self, key_id: KeyId, reason: str) -> None:
         """Stop all use of a key, and tell its holders."""
-        await self._carry_out(keymaking.revoke(self.function, key_id, reason, self._clock()))
+        await self.carry_out(keymaking.revoke(self.function, key_id, reason, self._clock()))
 
     async def remove(self, group: str, members: Collection[str]) -> None:
         """Take users off a group, and rekey at once."""
-        await self._carry_out(keymaking.remove(self.function, group, members, self._clock()))
+        await self.carry_out(keymaking.remove(self.function, group, members, self._clock()))
 
     def renew(self, identity: Identity) -> None:
         """The server's keys for another key period; what was received before is remembered."""
@@ -200,12 +200,16 @@ class McServer:
                 await self._reserve()
                 continue
             await self._reserve()
-            await self._carry_out(self.function.done([]))
+            await self.carry_out(self.function.done([]))
             return sent
 
     def tell_failure(self, error: McsecError) -> None:
         """Something around the server failed, and is tried again: the KMS did not answer."""
         self._tell([UpkeepFailed(self._clock(), error.code, str(error), error.hint)])
+
+    async def write(self, writes: Iterable[Write]) -> None:
+        """Write down what an operator changes in bulk, in one transaction with nobody else's."""
+        await self._writer.write(writes)
 
     # --- inside
 
@@ -215,9 +219,10 @@ class McServer:
         done += keymaking.expire_users(self.function, now)
         if self._settings.function.default_musik and None not in self.function.engine.keydown.musiks:
             done += keymaking.make_musik(self.function, DEFAULT, now)
-        await self._carry_out(done)
+        await self.carry_out(done)
 
-    async def _carry_out(self, done: Done) -> None:
+    async def carry_out(self, done: Done) -> None:
+        """Commit what a procedure did, then publish it; keys that are due may be sent now."""
         await self._writer.write(done.writes)
         self._tell(done.events)
         self._wake()
@@ -245,10 +250,10 @@ class McServer:
             await asyncio.sleep(_LOOK if due is None else min(max(due - now, 0.01), _LOOK))
             now = self._clock()
             with suppress(StoreError):
-                await self._carry_out(keymaking.poll(self.function, now))
+                await self.carry_out(keymaking.poll(self.function, now))
                 if now - looked >= _LOOK:
                     looked = now
-                    await self._carry_out(keymaking.expire_users(self.function, now))
+                    await self.carry_out(keymaking.expire_users(self.function, now))
 
     def _flow_closed(self, peer: Peer, reason: str) -> None:
         self._senders.closed(peer)
