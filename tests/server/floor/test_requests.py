@@ -258,6 +258,20 @@ def test_a_third_talker_of_dual_floor_takes_the_place_of_the_second() -> None:
     assert call.floor.talkers == ("a", "x")
 
 
+def test_the_second_place_is_only_for_who_beats_the_first_talker() -> None:
+    call = Call(
+        "a", Member(user="p", urgency=Urgency.IMMINENT_PERIL), chief("x"), chief("y"), dual_floor=True
+    )
+    call.ask("a")
+    call.ask("p", urgency=Urgency.IMMINENT_PERIL)
+    call.ask("x", urgency=URGENT)
+    call.ask("y", urgency=URGENT)
+    call.free("a")
+    assert call.floor.talkers == ("x", "p")
+    call.free("p")
+    assert (call.floor.talkers, call.floor.queue) == (("x",), ("y",))
+
+
 def test_a_right_to_have_others_stopped() -> None:
     call = Call("a", "b", chief())
     call.ask("a")
