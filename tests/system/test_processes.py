@@ -1,4 +1,4 @@
-"""KMS, MCX server and client as three processes; the server is killed, and the client finds it again."""
+"""KMS, MCX server and client as three processes; the server is killed, and the client notices."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def told(directory: Path, event: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_client_gets_its_keys_and_survives_a_killed_server(tmp_path: Path) -> None:
+async def test_a_client_gets_its_keys_and_notices_a_killed_server(tmp_path: Path) -> None:
     directory = tmp_path / "domain"
     port = await make(directory)
     async with AsyncExitStack() as stack:
