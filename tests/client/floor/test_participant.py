@@ -1,116 +1,43 @@
-"""The floor participant, rule by rule as in the specification's state machine, and what a bearer adds to it."""
+"""The floor participant, rule by rule as in the specification's state machine."""
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mcsec.client.floor import FloorParticipant, Output, ParticipantPolicy, Path, Render, Send, State
+from mcsec.client.floor import FloorParticipant, ParticipantPolicy, State
 from mcsec.client.floor import events as told
-from mcsec.client.floor.sequence import Sequence
-from mcsec.errors import InvalidValue, Refused, WrongState
-from mcsec.wire import rtcp
+from mcsec.errors import InvalidValue, WrongState
 from mcsec.wire.rtcp.floor import (
     FloorAck,
-    FloorDeny,
-    FloorGranted,
-    FloorIdle,
     FloorMessage,
-    FloorQueuePositionInfo,
     FloorQueuePositionRequest,
     FloorRelease,
     FloorRequest,
-    FloorRevoke,
-    FloorTaken,
     QueuedFloorRequests,
 )
 from mcsec.wire.rtcp.floor_values import (
     DenyCause,
     FloorIndicator,
     FloorMessageType,
-    QueueInfo,
     QueuePurpose,
-    RejectCause,
     RevokeCause,
     Source,
 )
-
-T = TypeVar("T")
-ME, MINE, THEIRS = "sip:me@example.org", 7, 9
-GRANTED = FloorGranted(ssrc=1, duration=30, priority=5)
-GRANTED_DUAL = FloorGranted(ssrc=1, duration=30, priority=5, indicator=FloorIndicator.DUAL_FLOOR)
-DENY = FloorDeny(ssrc=1, cause=RejectCause(DenyCause.QUEUE_FULL, "full"))
-REVOKE = FloorRevoke(ssrc=1, cause=RejectCause(RevokeCause.MEDIA_BURST_PRE_EMPTED))
-CANCELLED = QueuedFloorRequests(ssrc=1, purpose=QueuePurpose.CANCEL_NOTIFICATION)
-
-
-def idle(number: int, *, dual: bool = False) -> FloorIdle:
-    return FloorIdle(ssrc=1, sequence_number=number, indicator=FloorIndicator.DUAL_FLOOR if dual else None)
-
-
-def taken(number: int, *, by: int = THEIRS, permission: bool = True, dual: bool = False) -> FloorTaken:
-    return FloorTaken(
-        ssrc=1,
-        permission=permission,
-        sequence_number=number,
-        granted_party=ME if by == MINE else "sip:them@example.org",
-        audio_ssrc=by,
-        indicator=FloorIndicator.DUAL_FLOOR if dual else None,
-    )
-
-
-def place(position: int) -> FloorQueuePositionInfo:
-    return FloorQueuePositionInfo(ssrc=1, queue_info=QueueInfo(position, 3))
-
-
-def kinds(outputs: list[Output], kind: type[T]) -> list[T]:
-    return [output for output in outputs if isinstance(output, kind)]
-
-
-def sent(outputs: list[Output]) -> list[FloorMessage]:
-    messages = [output.message for output in outputs if isinstance(output, Send)]
-    for message in messages:
-        assert rtcp.decode(rtcp.encode(message)) == (message,)
-    return messages
-
-
-class User:
-    """A participant in a call; ``now`` moves by :meth:`wait`."""
-
-    def __init__(self, **policy: object) -> None:
-        self.floor = FloorParticipant(ME, ssrc=MINE, policy=ParticipantPolicy(**policy))  # type: ignore[arg-type]  # named by tests
-        self.now = 0.0
-        self.floor.start(self.now)
-
-    def hears(self, *messages: FloorMessage, over: Path = Path.UNICAST) -> list[Output]:
-        return [output for message in messages for output in self.floor.receive(message, self.now, over)]
-
-    def presses(self) -> list[Output]:
-        return self.floor.press(self.now)
-
-    def lets_go(self) -> list[Output]:
-        return self.floor.let_go(self.now)
-
-    def waits(self, seconds: float) -> list[Output]:
-        end, outputs = self.now + seconds, []
-        while (timer := self.floor.next_timer()) is not None and timer <= end:
-            self.now = timer
-            outputs += self.floor.poll(timer)
-        self.now = end
-        return outputs
-
-    def talks(self) -> None:
-        self.presses()
-        self.hears(GRANTED)
-        assert self.floor.may_talk
-
-    def queues(self) -> None:
-        self.presses()
-        self.hears(place(2))
-        assert self.floor.state is State.QUEUED
+from support.floor_user import (
+    CANCELLED,
+    DENY,
+    GRANTED,
+    ME,
+    MINE,
+    REVOKE,
+    THEIRS,
+    User,
+    idle,
+    kinds,
+    place,
+    sent,
+    taken,
+)
 
 
 def test_a_request_is_granted() -> None:
@@ -189,16 +116,6 @@ def test_what_ends_a_release(end: FloorMessage) -> None:
     assert sent(user.waits(10)) == []
 
 
-def test_media_of_another_ends_a_release_and_our_own_from_a_bearer_does_not() -> None:
-    user = User()
-    user.talks()
-    user.lets_go()
-    assert user.floor.media(MINE, 0.0) == []
-    assert user.floor.state is State.PENDING_RELEASE
-    assert user.floor.media(THEIRS, 0.0) == [Render(THEIRS)]
-    assert user.floor.state is State.NO_PERMISSION
-
-
 def test_a_release_while_the_request_is_pending() -> None:
     user = User()
     user.presses()
@@ -224,28 +141,6 @@ def test_a_user_whom_the_server_thinks_silent_stops(news: FloorMessage) -> None:
     user = User()
     user.talks()
     assert kinds(user.hears(news), told.MustStop) != []
-    assert not user.floor.may_talk
-
-
-def test_the_dual_floor_bit() -> None:
-    user = User()
-    user.talks()
-    assert user.hears(taken(1, dual=True)) == [told.SomebodyTalks(0.0, "sip:them@example.org", THEIRS, True)]
-    assert user.hears(idle(2, dual=True)) == [told.NobodyTalks(0.0, True)]
-    assert user.floor.may_talk
-    user.lets_go()
-    user.hears(idle(3))
-
-    user.presses()
-    assert user.hears(GRANTED_DUAL) == [told.MayTalk(0.0, 30, 5, True)]
-    user.hears(idle(4), taken(5))
-    assert user.floor.may_talk
-    (release,) = sent(user.hears(REVOKE))
-    assert isinstance(release, FloorRelease)
-    assert release.indicator is FloorIndicator.DUAL_FLOOR
-    user.hears(idle(6, dual=True))
-    user.talks()
-    user.hears(idle(7))
     assert not user.floor.may_talk
 
 
@@ -319,34 +214,6 @@ def test_letting_go_while_waiting_gives_the_place_up() -> None:
     assert [type(message) for message in sent(user.lets_go())] == [FloorRelease]
 
 
-def test_a_burst_of_another_and_its_end() -> None:
-    user = User(t103=4.0)
-    assert user.hears(taken(1)) == [told.SomebodyTalks(0.0, "sip:them@example.org", THEIRS, False)]
-    assert user.waits(3) == []
-    assert user.floor.media(THEIRS, 3.0) == [Render(THEIRS)]
-    assert user.waits(3.9) == []
-    assert user.waits(0.2) == [told.BurstOver(7.0)]
-    user.floor.media(THEIRS, user.now)
-    assert user.hears(idle(2)) == [told.NobodyTalks(user.now, False)]
-    assert user.waits(10) == []
-
-
-def test_nobody_asks_in_a_broadcast_group_call() -> None:
-    user = User()
-    user.hears(taken(1, permission=False))
-    assert not user.floor.may_request
-    assert user.presses() == [told.Forbidden(0.0)]
-    user.hears(idle(2))
-    assert len(sent(user.presses())) == 1
-
-
-def test_a_message_that_asks_for_it_is_acknowledged_also_as_a_copy() -> None:
-    user = User()
-    message = FloorIdle(ssrc=1, sequence_number=5, ack_requested=True)
-    ack = FloorAck(ssrc=MINE, source=Source.FLOOR_PARTICIPANT, acked=FloorMessageType.IDLE)
-    assert sent(user.hears(message)) == sent(user.hears(message)) == [ack]
-
-
 def test_a_release_may_ask_for_an_acknowledgement_which_changes_nothing() -> None:
     user = User(ack_release=True)
     user.talks()
@@ -354,57 +221,6 @@ def test_a_release_may_ask_for_an_acknowledgement_which_changes_nothing() -> Non
     assert release.ack_requested
     assert user.hears(FloorAck(ssrc=1, source=Source.CONTROLLING, acked=FloorMessageType.RELEASE)) == []
     assert user.floor.state is State.PENDING_RELEASE
-
-
-def test_a_copy_from_the_bearer_is_no_news() -> None:
-    user = User()
-    assert user.hears(taken(65535)) != []
-    assert user.hears(taken(65535), over=Path.MBMS) == []
-    assert user.hears(idle(0), over=Path.MBMS) == [told.NobodyTalks(0.0, False)]
-    assert user.hears(idle(0), taken(65535)) == []
-
-
-def test_a_talker_on_a_bearer_hears_of_itself_and_goes_on() -> None:
-    user = User()
-    user.presses()
-    assert user.hears(taken(1, by=MINE), over=Path.MBMS) == []
-    assert user.floor.state is State.PENDING_REQUEST
-    user.hears(GRANTED)
-    unnumbered = FloorTaken(ssrc=1, permission=True, sequence_number=2, granted_party=ME)
-    assert user.hears(unnumbered, over=Path.MBMS) == []
-    assert user.floor.may_talk
-
-
-def test_only_what_is_for_all_is_obeyed_on_a_bearer() -> None:
-    user = User()
-    user.presses()
-    for message in (
-        GRANTED,
-        DENY,
-        REVOKE,
-        place(1),
-        FloorIdle(ssrc=1, sequence_number=1, ack_requested=True),
-    ):
-        with pytest.raises(Refused):
-            user.hears(message, over=Path.MBMS)
-    with pytest.raises(Refused):
-        user.hears(FloorRequest(ssrc=1))
-    assert user.floor.state is State.PENDING_REQUEST
-
-
-@given(st.integers(0, 65535), st.lists(st.integers(-40, 40), max_size=30))
-def test_a_number_is_news_once_and_never_after_a_later_one(start: int, offsets: list[int]) -> None:
-    sequence, newest = Sequence(), None
-    for offset in offsets:
-        expected = newest is None or offset > newest
-        assert sequence.news((start + offset) % 65536) is expected
-        newest = offset if expected else newest
-
-
-def test_a_server_that_counts_anew_is_heard() -> None:
-    sequence = Sequence()
-    assert sequence.news(40000)
-    assert sequence.news(0)
 
 
 def test_a_call_with_an_implicit_request_and_one_that_is_granted() -> None:
