@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mcsec.ids import host_of
 from mcsec.kms.refusals import KmsRefusal
@@ -15,6 +16,8 @@ DEFAULT_SCOPES = (
     "3gpp:mc:video_key_management_service",
     "3gpp:mc:data_key_management_service",
 )
+
+_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,14 @@ def identities(claims: Claims, rules: AccessRules) -> tuple[str, ...]:
         )
     if claims.subject in rules.servers:
         return rules.servers[claims.subject]
-    own = (identity for identity in claims.service_ids if identity not in rules.reserved)
-    return tuple(dict.fromkeys(identity for identity in own if _served(host_of(identity), rules.domains)))
+    return _own(claims.service_ids, rules.reserved, rules.domains)
+
+
+@lru_cache(_REMEMBERED)
+def _own(identities: tuple[str, ...], reserved: frozenset[str], domains: tuple[str, ...]) -> tuple[str, ...]:
+    # A client asks again and again with the claims of one token.
+    own = (identity for identity in identities if identity not in reserved)
+    return tuple(dict.fromkeys(identity for identity in own if _served(host_of(identity), domains)))
 
 
 def _served(host: str, domains: tuple[str, ...]) -> bool:
