@@ -136,4 +136,8 @@ def _plain(record: Record) -> dict[str, object]:
 
 
 def _line(plain: dict[str, object]) -> bytes:
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _write(plain).encode()
+
+
+# Made once: a domain that rekeys writes thousands of records for each second.
+_write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode

@@ -57,7 +57,7 @@ class DeliverySection(_Section):
     """How keys are delivered; the comments of ``docs/server.md`` say what each name means."""
 
     in_flight: int = Field(default=512, ge=1, le=100_000)
-    batch: int = Field(default=64, ge=1, le=4096)
+    batch: int = Field(default=128, ge=1, le=4096)
     lease: float = Field(default=90.0, ge=33.0)
     retry_first: float = Field(default=2.0, gt=0)
     retry_most: float = Field(default=600.0, gt=0)

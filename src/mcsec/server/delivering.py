@@ -35,6 +35,8 @@ Where = Callable[[str], "tuple[str, Target | None] | None"]
 """Request URI and target of a user's client; None: it is not registered here."""
 
 _IDLE = 5.0
+#: Seconds that answers are gathered before they are written down.
+_GATHER = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class DeliverySettings:
     """
 
     in_flight: int = 512
-    batch: int = 64
+    batch: int = 128
     lease: float = 90.0
     retry: RetryPolicy = STANDARD
 
@@ -193,6 +195,9 @@ class Delivering:
     async def _settle(self) -> None:
         try:
             while self._answers:
+                # The client has its key; what is written down may wait for others, and share a transaction.
+                if self._flying:
+                    await asyncio.sleep(_GATHER)
                 answers, self._answers = self._answers, []
                 done = self._judge(answers)
                 self._tell(done.events)
