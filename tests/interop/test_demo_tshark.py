@@ -14,7 +14,7 @@ from mcsec.net.capture import CaptureWriter
 from mcsec.server.channel import Channel
 from mcsec.wire import rtcp
 from mcsec.wire.rtcp.floor import FloorIdle, FloorTaken
-from mcsec.wire.rtcp.subchannel import MapGroupToBearer
+from mcsec.wire.rtcp.subchannel import BearerAnnouncement, MapGroupToBearer, UnmapGroupToBearer
 from support.demo import failed, make_quick, play
 from support.pcap import Dissected, dissect
 
@@ -62,14 +62,18 @@ def malformed(packets: list[list[Dissected]]) -> list[Dissected]:
 
 def test_the_messages_of_the_demo_in_clear(said: list[rtcp.Message], tmp_path: Path) -> None:
     kinds = Counter(type(message) for message in said)
-    # Once on the bearer under MuSiK, to each of two listeners under CSK, once on the bearer under MKFC.
-    assert kinds == {MapGroupToBearer: 1, FloorTaken: 4, FloorIdle: 4}
+    # Floor control goes on the bearer under MuSiK, to each of two listeners under CSK, on the bearer under MKFC.
+    assert kinds == {MapGroupToBearer: 2, FloorTaken: 4, FloorIdle: 4}
+    (mapping, *_) = (message for message in said if isinstance(message, MapGroupToBearer))
+    # What the story with SIP has besides: the beacon, and the call that leaves the bearer.
+    said.append(BearerAnnouncement(ssrc=mapping.ssrc, tmgis=(mapping.tmgi,)))
+    said.append(UnmapGroupToBearer(ssrc=mapping.ssrc, group_id=mapping.group_id))
     packets = shown(said, tmp_path / "clear.pcapng")
     assert len(packets) == len(said)
     assert malformed(packets) == []
     for message, packet in zip(said, packets, strict=True):
         (name,) = values(packet, "rtcp.app.name")
-        assert name == ("MCMC" if isinstance(message, MapGroupToBearer) else "MCPT")
+        assert name == ("MCPT" if isinstance(message, FloorTaken | FloorIdle) else "MCMC")
         assert values(packet, "rtcp.ssrc.identifier") == [f"0x{message.ssrc:08x}"]
         if isinstance(message, FloorTaken):
             assert values(packet, "rtcp.mcptt.granted_partys_id") == [message.granted_party]

@@ -17,6 +17,7 @@ from mcsec.keys.key import Key
 from mcsec.kms import observe
 from mcsec.net.issuer import LocalIssuer
 from mcsec.server.engine import ServerEngine
+from mcsec.wire.xmlsec import XmlKeys
 
 _WINDOW = 16
 
@@ -80,6 +81,8 @@ class Watch:
         self._after(
             observe.Observer, "__init__", lambda _result, _self, stream=None: self.streams.append(stream)
         )
+        derive = XmlKeys.derive
+        patch.setattr(XmlKeys, "derive", lambda *args, **options: self._note_xpk(derive(*args, **options)))
         for engine, names in (
             (ServerEngine, ("_note", "floor", "subchannel")),
             (
@@ -148,6 +151,11 @@ class Watch:
         self.note("z", exported.z)
         self.note("KSAK", exported.ksak)
         return made
+
+    def _note_xpk(self, xpk: XmlKeys) -> XmlKeys:
+        self.note("XPK", xpk.confidentiality)
+        self.note("XPK", xpk.integrity)
+        return xpk
 
     def _note_token(self, token: object) -> None:
         self.note("token", str(token).rpartition(".")[2].encode())

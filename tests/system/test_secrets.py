@@ -46,13 +46,13 @@ def play(
     home.mkdir()
     patch.setattr(demo, "TemporaryDirectory", lambda **_: nullcontext(str(home)))
     records: list[str] = []
-    finish = demo.finish
+    control_statement = demo.control_statement
 
-    def kept(stage: Stage, where: Path) -> None:
-        records.extend(map(encode, stage.a.server.records))
-        finish(stage, where)
+    async def kept(stage: Stage) -> None:
+        records.extend(map(encode, await stage.signalling.records()))
+        await control_statement(stage)
 
-    patch.setattr(demo, "finish", kept)
+    patch.setattr(demo, "control_statement", kept)
     with caplog.at_level(logging.DEBUG):
         report = asyncio.run(demo.run(output / "out", print))
     assert records
@@ -76,7 +76,14 @@ def test_nothing_of_a_key_gets_out(
     monkeypatch.setattr(demo, "LISTENERS", 1)
     watch = Watch(monkeypatch)
     places = play(watch, monkeypatch, tmp_path, capfd, caplog)
-    assert watch.kinds() >= KINDS | {f"{kind}-key" for kind in KINDS} | {"z", "KSAK", "RSK", "SSK", "token"}
+    assert watch.kinds() >= KINDS | {f"{kind}-key" for kind in KINDS} | {
+        "z",
+        "KSAK",
+        "RSK",
+        "SSK",
+        "token",
+        "XPK",
+    }
     # Every place had something to say, so that silence proves nothing by accident.
     assert {
         "mikey.signature",
@@ -88,7 +95,7 @@ def test_nothing_of_a_key_gets_out(
     assert b"FloorHeard" in places["events"]
     assert b"first-used" in places["provenance"]
     assert max(len(content) for name, content in places.items() if name.endswith("demo.pcapng")) > 1000
-    assert any(name.endswith(".db") for name in places)
+    assert {Path(name).name for name in places} >= {"kms.db", "server.db"}
     assert b"MuSiK" in places["standard output"]
     assert found(watch.secrets, places) == []
 
@@ -114,7 +121,7 @@ def test_the_key_log_is_the_one_place(
 
 
 def of_the_server(stage: Stage) -> Key:
-    key = stage.a.server.keydown.musiks[stage.group].sending
+    key = stage.server.keydown.musiks[stage.group].sending
     assert key is not None
     return key
 
@@ -150,7 +157,7 @@ def logs_it_with_structure(_stage: Stage, octets: bytes) -> None:
 
 
 def tells_an_event(stage: Stage, octets: bytes) -> None:
-    stage.a.server._note([BroadcastRefused(0.0, "FLOOR", "group", "code", octets.hex())])
+    stage.server._note([BroadcastRefused(0.0, "FLOOR", "group", "code", octets.hex())])
 
 
 PLANTED = {
