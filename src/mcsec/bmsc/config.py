@@ -159,6 +159,8 @@ class BmscConfig:
     """Of the radio's chances."""
     state: Path | None = None
     """File that keeps the Restart-Counter over restarts."""
+    admin: str = "unix:bmsc.sock"
+    """Operators' API: a socket that only this user can open."""
 
     def __post_init__(self) -> None:
         Tmgi(self.first_service_id + self.tmgis - 1, self.mcc, self.mnc)

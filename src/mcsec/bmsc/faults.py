@@ -87,6 +87,11 @@ class FaultTable:
         """One more row, the last."""
         self._rows.append(_Row(fault, fault.after, fault.times))
 
+    @property
+    def rows(self) -> tuple[tuple[Fault, int | None], ...]:
+        """Each fault with how often it is still to be played; None: always."""
+        return tuple((row.fault, row.left) for row in self._rows)
+
     def clear(self) -> None:
         """No more faults."""
         self._rows.clear()

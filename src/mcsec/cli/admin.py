@@ -19,22 +19,30 @@ def call(config: Path, method: str, path: str, **options: Any) -> Any:
 
     :raises AdminError: none runs, or it refused; the text is its own.
     """
-    import httpx2
-
     from mcsec.kms.config import load
 
     configuration = load(config)
     socket = configuration.endpoint(configuration.kms.admin).file
+    return ask(socket, f"mcsec run kms --config {config}", method, path, **options)
+
+
+def ask(socket: Path | None, start: str, method: str, path: str, **options: Any) -> Any:
+    """The JSON answer of the service whose admin API is on ``socket``; ``start`` is the command that starts it.
+
+    :raises AdminError: none runs, or it refused; the text is its own.
+    """
+    import httpx2
+
     if socket is None:
-        raise AdminError("the admin API of this KMS is on no socket")
+        raise AdminError("its admin API is on no socket")
     try:
         with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(socket)), timeout=60) as client:
-            answer = client.request(method, f"http://kms{path}", **options)
+            answer = client.request(method, f"http://admin{path}", **options)
     except httpx2.HTTPError as error:
         raise AdminError(
             f"{socket}: {type(error).__name__}",
             code="admin.unreachable",
-            hint=f"is it running? mcsec run kms --config {config}",
+            hint=f"is it running? {start}",
         ) from None
     try:
         body = answer.json()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +27,26 @@ def _group() -> None:
 def kms(config: ConfigOption) -> None:
     """Run the KMS. Prints its HTTPS address on one line when it is ready to serve; logs on standard error."""
     asyncio.run(_kms(config))
+
+
+@app.command("bmsc")
+def bmsc(config: ConfigOption) -> None:
+    """Run the BM-SC emulator. Prints its Diameter addresses on one line when it is ready; events on standard error."""
+    asyncio.run(_bmsc(config))
+
+
+async def _bmsc(config: Path) -> None:
+    from mcsec.bmsc.running import running
+    from mcsec.net.https import stopping
+
+    stop = stopping()
+    async with running(config, _log) as addresses:
+        print(" ".join(addresses), flush=True)
+        await stop.wait()
+
+
+def _log(row: dict[str, Any]) -> None:
+    print(json.dumps(row), file=sys.stderr, flush=True)
 
 
 async def _kms(config: Path) -> None:

@@ -90,6 +90,42 @@ clock_skew = 60
 [kms.servers]
 "mcx.$domain" = ["mcx.$domain"]
 "gms.$domain" = ["gms.$domain"]
+
+# The BM-SC emulator (`mcsec run bmsc`): broadcast bearers without a mobile network. It never sees a key.
+[bmsc]
+host = "bmsc.$domain"
+realm = "$domain"
+mcc = "001"
+mnc = "01"
+# First UDP port of MB2-U; each bearer has the next. 0 takes any that are free.
+mb2u_port = 9470
+# Keeps the Restart-Counter, by which servers see that bearers were lost.
+state = "bmsc.json"
+# Operators' API: a socket that only this user can open. The CLI uses it.
+admin = "unix:bmsc.sock"
+
+# MB2-C: Diameter over mutual TLS, port 0 takes any that is free.
+[bmsc.diameter]
+listen = ["127.0.0.1:5658"]
+certificate = "tls/bmsc.pem"
+key = "tls/bmsc.key"
+authorities = "tls/ca.pem"
+
+# Servers that may ask for bearers, by the name in their certificates.
+[[bmsc.gcs_as]]
+host = "mcx.$domain"
+realm = "$domain"
+
+# Service areas, and transmitters on this machine: loopback only, with as much loss as is wanted.
+[[bmsc.areas]]
+code = 1
+
+[[bmsc.cells]]
+name = "lab"
+areas = [1]
+interface = "lo"
+ttl = 0
+loss = 0.0
 """)
 
 

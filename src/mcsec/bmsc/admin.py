@@ -1,0 +1,103 @@
+"""The operators' side of the BM-SC: what it holds, faults to play, restarts. On a socket that only its owner opens."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from mcsec.bmsc.service import Bmsc
+from mcsec.bmsc.wording import FaultBody, bearer_row, fault_row, holding_row
+from mcsec.errors import InvalidValue, McsecError
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class RestartBody(BaseModel):
+    """``keep_state``: TMGIs and bearers survive. ``abruptly``: without good-bye."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keep_state: bool = False
+    abruptly: bool = False
+
+
+class Admin:
+    """What operators may do with one BM-SC."""
+
+    def __init__(self, bmsc: Bmsc) -> None:
+        self._bmsc = bmsc
+        # Restarts follow one another: two at once would fight for the ports.
+        self._restarting = asyncio.Lock()
+
+    def app(self) -> Starlette:
+        """As an ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/v1/status", self._status, methods=["GET"]),
+                Route("/v1/faults", self._faults, methods=["GET"]),
+                Route("/v1/faults", self._add_fault, methods=["POST"]),
+                Route("/v1/faults", self._clear_faults, methods=["DELETE"]),
+                Route("/v1/restart", self._restart, methods=["POST"]),
+            ],
+            exception_handlers={McsecError: _refused},
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What it is, what it holds, what it counted."""
+        bmsc = self._bmsc
+        state = bmsc.engine.state
+        return {
+            "host": bmsc.config.host,
+            "realm": bmsc.config.realm,
+            "restart_counter": bmsc.engine.restart_counter,
+            "peers": dict(bmsc.node.peers),
+            "tmgis": [holding_row(holding) for holding in state.holdings],
+            "bearers": [bearer_row(bearer) for bearer in state.bearers],
+            "faults": self.faults(),
+            "counters": dict(sorted(bmsc.counters.items())),
+        }
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The fault table."""
+        return [fault_row(fault, left) for fault, left in self._bmsc.faults.rows]
+
+    async def _status(self, _: Request) -> JSONResponse:
+        return JSONResponse(self.status())
+
+    async def _faults(self, _: Request) -> JSONResponse:
+        return JSONResponse(self.faults())
+
+    async def _add_fault(self, request: Request) -> JSONResponse:
+        self._bmsc.faults.add((await _body(request, FaultBody)).fault())
+        return JSONResponse(self.faults())
+
+    async def _clear_faults(self, _: Request) -> JSONResponse:
+        cleared = len(self._bmsc.faults.rows)
+        self._bmsc.faults.clear()
+        return JSONResponse({"cleared": cleared})
+
+    async def _restart(self, request: Request) -> JSONResponse:
+        body = await _body(request, RestartBody)
+        async with self._restarting:
+            await self._bmsc.restart(keep_state=body.keep_state, abruptly=body.abruptly)
+        return JSONResponse({"restart_counter": self._bmsc.engine.restart_counter})
+
+
+async def _body(request: Request, kind: type[B]) -> B:
+    try:
+        return kind.model_validate_json(await request.body())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidValue(f"{where}: {first['msg']}", code="bmsc.admin") from None
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, McsecError)
+    return JSONResponse({"code": error.code, "message": str(error), "hint": error.hint}, 409)
