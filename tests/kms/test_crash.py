@@ -90,8 +90,7 @@ async def test_killed_while_provisioning(tmp_path: Path) -> None:
 
     kms = await Kms.open(config, Observer(), time.time())
     try:
-        async with kms.ledger.read() as tables:
-            log = [records.decode(line) for line in await tables.log(-1, 10_000)]
+        log = [records.decode(line) for line in await kms.ledger.read(lambda tables: tables.log(-1, 10_000))]
         assert records.verify(log, DOMAIN) == kms.ledger.head
         issued = [record.identity for record in log if record.act is records.Act.ISSUED]
         assert sorted(issued) == sorted(USERS), "each identity was issued once, and no record is lost"

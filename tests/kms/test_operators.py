@@ -144,9 +144,9 @@ async def test_backup_drill(domain: KmsDomain, tmp_path: Path) -> None:
     await note_restored(lost, time.time())
     kms = await Kms.open(lost, Observer(), time.time())
     try:
-        async with kms.ledger.read() as tables:
-            log = [records.decode(line) for line in await tables.log(-1, 1000)]
-            issued = await tables.issued([kms.public.uid_in(ALICE, period) for period in before])
+        log = [records.decode(line) for line in await kms.ledger.read(lambda tables: tables.log(-1, 1000))]
+        uids = [kms.public.uid_in(ALICE, period) for period in before]
+        issued = await kms.ledger.read(lambda tables: tables.issued(uids))
         records.verify(log, "a.example")
         assert [record.act.value for record in log[-2:]] == ["backed-up", "restored"]
         assert {row.period_no: row.pvt for row in issued.values()} == before
@@ -174,11 +174,11 @@ async def test_no_key_octets_in_logs_metrics_errors_answers_or_backup(
         for path in ("/v1/status", "/v1/users", "/v1/log", "/v1/trust", "/metrics"):
             seen.append((await admin.get(path)).text)
     seen += [domain.log.getvalue(), domain.refusals()]
-    async with domain.kms.ledger.read() as tables:
-        master = await tables.master()
-        assert master is not None
-        public = domain.kms.public
-        issued = await tables.issued([public.uid_in(ALICE, public.period_at(time.time()))])
+    master = await domain.kms.ledger.read(lambda tables: tables.master())
+    assert master is not None
+    public = domain.kms.public
+    uids = [public.uid_in(ALICE, public.period_at(time.time()))]
+    issued = await domain.kms.ledger.read(lambda tables: tables.issued(uids))
     (row,) = issued.values()
     rsk = domain.kms.ledger._master.encryption.extract(row.uid)
     secrets = [
@@ -213,7 +213,7 @@ async def test_a_full_disk_is_said_and_nothing_is_issued(
         await client.certificates()
         length = domain.kms.ledger.head.length
 
-        async def full(*_: object) -> None:
+        def full(*_: object) -> None:
             raise StoreError("database or disk is full", code="store.database")
 
         monkeypatch.setattr(KmsTables, "add_log", full)

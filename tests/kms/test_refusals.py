@@ -64,15 +64,12 @@ async def refused(
 ) -> httpx2.Response:
     """Sends a request, and checks everything that must be so of a refusal."""
     length, metrics = domain.kms.ledger.head.length, domain.refusals()
-    async with domain.kms.ledger.read() as tables:
-        pairs = await tables.pairs(ALICE)
+    pairs = await domain.kms.ledger.read(lambda tables: tables.pairs(ALICE))
     answer = await post(domain, path, body, token)
     assert (answer.status_code, code) == (status, last_code(domain))
     assert domain.kms.ledger.head.length == length, "nothing changed"
-    async with domain.kms.ledger.read() as tables:
-        assert [(p.number, p.state) for p in await tables.pairs(ALICE)] == [
-            (p.number, p.state) for p in pairs
-        ]
+    after = await domain.kms.ledger.read(lambda tables: tables.pairs(ALICE))
+    assert [(p.number, p.state) for p in after] == [(p.number, p.state) for p in pairs]
     assert counted(domain.refusals(), code) == counted(metrics, code) + 1
     root = xml.parse(answer.content)
     xml.validate(root, *SCHEMA)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
 
 from mcsec._core import Secret
 from mcsec.store.database import Database, StoreError
@@ -59,3 +60,27 @@ async def test_a_file_that_is_no_database(tmp_path: Path, kek: Kek) -> None:
 async def test_a_directory_that_is_not_there(tmp_path: Path, kek: Kek) -> None:
     with pytest.raises(StoreError, match="No such file"):
         await Database.open(tmp_path / os.urandom(4).hex() / "domain.db", kek)
+
+
+async def test_a_transaction_in_one_step(tmp_path: Path, kek: Kek) -> None:
+    database = await Database.open(tmp_path / "domain.db", kek)
+
+    def write(connection: Connection) -> int:
+        connection.execute(text("CREATE TABLE IF NOT EXISTS t (n INTEGER)"))
+        return connection.execute(text("INSERT INTO t VALUES (1)")).rowcount
+
+    def fail(connection: Connection) -> None:
+        write(connection)
+        raise RuntimeError
+
+    def count(connection: Connection) -> int:
+        return connection.execute(text("SELECT count(*) FROM t")).scalar_one()
+
+    assert await database.transact(write) == 1
+    with pytest.raises(RuntimeError):
+        await database.transact(fail)
+    assert await database.transact(count) == 1
+    with pytest.raises(StoreError):
+        await database.transact(lambda connection: connection.execute(text("SELECT * FROM nowhere")))
+    assert await database.transact(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar()) == 2
+    await database.close()

@@ -109,9 +109,8 @@ def change(directory: Path, **changes: str) -> Configuration:
     file = directory / "mcsec.toml"
     lines = file.read_text().splitlines()
     for name, value in changes.items():
-        found = [at for at, line in enumerate(lines) if line.startswith(f"{name} =")]
-        assert len(found) == 1, name
-        lines[found[0]] = f"{name} = {value}"
+        at = next(at for at in range(lines.index("[kms]"), len(lines)) if lines[at].startswith(f"{name} ="))
+        lines[at] = f"{name} = {value}"
     file.write_text("\n".join(lines) + "\n")
     return load(file)
 

@@ -81,8 +81,7 @@ def _observing(kms: Kms) -> dict[str, Callable[[Request], Awaitable[Response]]]:
 
     async def ready(_: Request) -> Response:
         try:
-            async with kms.ledger.read() as tables:
-                await tables.last_log_line()
+            await kms.ledger.read(lambda tables: tables.last_log_line())
         except LocalError as error:
             return JSONResponse({"status": "not ready", "code": error.code}, 503)
         return JSONResponse({"status": "ready"})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from mcsec.crypto.kms_keys import KmsMasterKeys
 from mcsec.kms import records
 from mcsec.kms.config import ConfigError, Configuration
-from mcsec.kms.ledger import Ledger
+from mcsec.kms.ledger import Change, Ledger
 from mcsec.kms.operations import OPERATOR
 from mcsec.kms.records import Act, Entry
 from mcsec.store.database import Database
@@ -21,14 +23,16 @@ async def create(config: Configuration, now: float) -> None:
     master = KmsMasterKeys.generate()
     database = await Database.open(config.path(config.kms.database), config.kek())
     try:
-        async with database.read() as connection:
-            if await KmsTables(connection, database.wrapper).master() is not None:
-                raise ConfigError("this KMS has master secrets; they are never replaced")
         ledger = Ledger(database, master, config.domain, records.start(config.domain))
-        async with ledger.change(now) as change:
+
+        def work(change: Change) -> None:
+            if change.tables.master() is not None:
+                raise ConfigError("this KMS has master secrets; they are never replaced")
             row = MasterRow(config.kms.uri, config.kms.key_period, config.kms.key_offset, master.export())
-            await change.tables.add_master(row, int(now))
+            change.tables.add_master(row, int(now))
             change.note(Entry(Act.CREATED, OPERATOR, config.kms.uri))
+
+        await ledger.change(now, work)
     finally:
         await database.close()
 
@@ -40,14 +44,17 @@ async def note_restored(config: Configuration, now: float) -> None:
     """
     database = await Database.open(config.path(config.kms.database), config.kek())
     try:
-        async with database.read() as connection:
+
+        def read(connection: Connection) -> tuple[MasterRow | None, str | None]:
             tables = KmsTables(connection, database.wrapper)
-            master = await tables.master()
-            head = records.head_after(await tables.last_log_line(), config.domain)
+            return tables.master(), tables.last_log_line()
+
+        master, last = await database.transact(read)
+        head = records.head_after(last, config.domain)
         if master is None:
             raise ConfigError("the backup has no master secrets: it is not that of a KMS")
         ledger = Ledger(database, KmsMasterKeys.from_secrets(master.secrets), config.domain, head)
-        async with ledger.change(now) as change:
-            change.note(Entry(Act.RESTORED, OPERATOR, master.kms_uri))
+        entry = Entry(Act.RESTORED, OPERATOR, master.kms_uri)
+        await ledger.change(now, lambda change: change.note(entry))
     finally:
         await database.close()

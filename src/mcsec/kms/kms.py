@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from sqlalchemy import Connection
+
 from mcsec.crypto.kms_keys import KmsMasterKeys, KmsPublicKeys
 from mcsec.errors import LocalError, PeerError
 from mcsec.kms import answers, paths, records, trust
@@ -16,7 +18,7 @@ from mcsec.kms.config import ConfigError, Configuration
 from mcsec.kms.engine import Asked, EngineRules, KmsEngine
 from mcsec.kms.freshness import Freshness
 from mcsec.kms.issuers import issuers_of
-from mcsec.kms.ledger import Ledger, Order
+from mcsec.kms.ledger import Change, Ledger, Order
 from mcsec.kms.observe import Observer
 from mcsec.kms.pairs import PairDecision, PairRules, keys_of
 from mcsec.kms.paths import Procedure
@@ -24,7 +26,7 @@ from mcsec.kms.records import Act, Entry
 from mcsec.kms.refusals import KmsRefusal, status_of
 from mcsec.net.tokens import Claims, TokenValidator, bearer
 from mcsec.store.database import Database
-from mcsec.store.kms import KmsTables, PairRow, PairState
+from mcsec.store.kms import CertificateRow, KmsTables, MasterRow, PairRow, PairState
 from mcsec.wire.kms.model import CertCache, Init, KeyProv, NewKeys
 from mcsec.wire.kms.protect import ProtectionKeys, offer, offer_first, write_response
 
@@ -102,12 +104,15 @@ class Kms:
     async def _assemble(
         cls, config: Configuration, database: Database, observer: Observer, now: float, lock: int
     ) -> Self:
-        async with database.read() as connection:
+        def read(
+            connection: Connection,
+        ) -> tuple[MasterRow | None, dict[str, tuple[int, str]], list[CertificateRow], str | None]:
             tables = KmsTables(connection, database.wrapper)
-            master_row = await tables.master()
-            revoked = await tables.revoked()
-            partners = tuple(trust.from_row(row) for row in await tables.certificates())
-            head = records.head_after(await tables.last_log_line(), config.domain)
+            return tables.master(), tables.revoked(), tables.certificates(), tables.last_log_line()
+
+        master_row, revoked, rows, last = await database.transact(read)
+        partners = tuple(map(trust.from_row, rows))
+        head = records.head_after(last, config.domain)
         if master_row is None:
             raise ConfigError("the database has no master secrets", hint="mcsec init DIR --domain NAME")
         stated = (config.kms.uri, config.kms.key_period, config.kms.key_offset)
@@ -243,32 +248,34 @@ class Kms:
     async def _change_pairs(
         self, asked: Asked, decision: PairDecision, claims: Claims, now: float
     ) -> ProtectionKeys | None:
-        made: ProtectionKeys | None = None
-
         def entry(act: Act, number: int) -> Entry:
             return Entry(act, claims.subject, asked.user, token=claims.token_id, reason=f"pair {number}")
 
-        async with self.ledger.change(now) as change:
+        def work(change: Change) -> ProtectionKeys | None:
             tables = change.tables
-            await tables.set_pair_state(asked.user, decision.confirm, PairState.CONFIRMED)
-            await tables.set_pair_state(asked.user, decision.retire, PairState.RETIRED)
+            tables.set_pair_state(asked.user, decision.confirm, PairState.CONFIRMED)
+            tables.set_pair_state(asked.user, decision.retire, PairState.RETIRED)
             for number in decision.confirm:
                 change.note(entry(Act.PROTECTION_CONFIRMED, number))
             for number in decision.retire:
                 change.note(entry(Act.PROTECTION_RETIRED, number))
-            if decision.make_first or decision.make_next:
-                made = ProtectionKeys.fresh(asked.user, await tables.last_number(asked.user) + 1)
-                row = PairRow(
-                    asked.user,
-                    made.number,
-                    decision.client_id,
-                    PairState.OFFERED,
-                    int(now),
-                    made.transport,
-                    made.integrity,
-                )
-                await tables.add_pair(row)
-                change.note(entry(Act.PROTECTION_OFFERED, made.number))
+            if not (decision.make_first or decision.make_next):
+                return None
+            made = ProtectionKeys.fresh(asked.user, tables.last_number(asked.user) + 1)
+            row = PairRow(
+                asked.user,
+                made.number,
+                decision.client_id,
+                PairState.OFFERED,
+                int(now),
+                made.transport,
+                made.integrity,
+            )
+            tables.add_pair(row)
+            change.note(entry(Act.PROTECTION_OFFERED, made.number))
+            return made
+
+        made = await self.ledger.change(now, work)
         self.ledger.forget_pairs([asked.user])
         return made
 

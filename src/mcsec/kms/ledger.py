@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from mcsec.crypto.kms_keys import KmsMasterKeys, UserKeyMaterial
 from mcsec.errors import WrongState
@@ -20,6 +22,8 @@ from mcsec.kms import records
 from mcsec.kms.records import Act, Entry
 from mcsec.store.database import Database
 from mcsec.store.kms import IssuedRow, KmsTables, PairRow
+
+T = TypeVar("T")
 
 _BATCH = 64
 _CACHED_USERS = 4096
@@ -114,74 +118,82 @@ class Ledger:
                     pending.done.set_result(result)
 
     async def _write(self, batch: list[_Pending]) -> list[list[UserKeyMaterial]]:
+        async with self._lock:
+            results, head = await self._database.transact(lambda connection: self._issue(connection, batch))
+            # Only a committed transaction moves the head: a failed one leaves no gap.
+            self.head = head
+        return results
+
+    def _issue(
+        self, connection: Connection, batch: list[_Pending]
+    ) -> tuple[list[list[UserKeyMaterial]], Head]:
         uids = list(dict.fromkeys(order.uid for pending in batch for order in pending.orders))
-        rsks = dict(
-            zip(uids, await asyncio.to_thread(self._master.encryption.extract_many, uids), strict=True)
-        )
-        async with self._lock, self._database.begin() as connection:
-            tables = KmsTables(connection, self._database.wrapper)
-            known = await tables.issued(uids)
-            new: list[IssuedRow] = []
-            head = self.head
-            lines: list[tuple[int, str, str]] = []
-            for pending in batch:
-                entries = []
-                for order in pending.orders:
-                    act = Act.REISSUED
-                    if order.uid not in known:
-                        act = Act.ISSUED
-                        ssk, pvt = self._master.authentication.extract(order.uid)
-                        row = IssuedRow(
-                            order.uid, order.identity, order.period_no, int(pending.now), ssk, pvt
-                        )
-                        known[order.uid] = row
-                        new.append(row)
-                    entries.append(
-                        Entry(act, order.actor, order.identity, order.period_no, order.token, order.reason)
-                    )
-                written, head = records.append(head, self._domain, entries, pending.now)
-                lines += [(record.sequence, record.identity, records.encode(record)) for record in written]
-            await tables.add_issued(new)
-            await tables.add_log(lines)
-        # Only a committed transaction moves the head: a failed one leaves no gap.
-        self.head = head
-        return [
+        rsks = dict(zip(uids, self._master.encryption.extract_many(uids), strict=True))
+        tables = KmsTables(connection, self._database.wrapper)
+        known = tables.issued(uids)
+        new: list[IssuedRow] = []
+        head = self.head
+        lines: list[tuple[int, str, str]] = []
+        for pending in batch:
+            entries = []
+            for order in pending.orders:
+                act = Act.REISSUED
+                if order.uid not in known:
+                    act = Act.ISSUED
+                    ssk, pvt = self._master.authentication.extract(order.uid)
+                    row = IssuedRow(order.uid, order.identity, order.period_no, int(pending.now), ssk, pvt)
+                    known[order.uid] = row
+                    new.append(row)
+                entries.append(
+                    Entry(act, order.actor, order.identity, order.period_no, order.token, order.reason)
+                )
+            written, head = records.append(head, self._domain, entries, pending.now)
+            lines += [(record.sequence, record.identity, records.encode(record)) for record in written]
+        tables.add_issued(new)
+        tables.add_log(lines)
+        results = [
             [
                 UserKeyMaterial(rsks[order.uid], known[order.uid].ssk, known[order.uid].pvt)
                 for order in pending.orders
             ]
             for pending in batch
         ]
+        return results, head
 
-    @asynccontextmanager
-    async def change(self, now: float) -> AsyncIterator[Change]:
-        """A transaction for anything else; what is noted goes to the log with it.
+    async def change(self, now: float, work: Callable[[Change], T]) -> T:
+        """A transaction for anything else; what ``work`` notes goes to the log with it.
 
         :raises StoreError: the database refused; nothing was changed.
         """
-        async with self._lock:
-            async with self._database.begin() as connection:
-                change = Change(KmsTables(connection, self._database.wrapper))
-                yield change
-                written, head = records.append(self.head, self._domain, change.entries, now)
-                await change.tables.add_log(
-                    [(record.sequence, record.identity, records.encode(record)) for record in written]
-                )
-            self.head = head
+        # A transaction that was begun is seen to its end, also when nobody waits for it any more: the head must
+        # follow what is on disk.
+        return await asyncio.shield(asyncio.ensure_future(self._change(now, work)))
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[KmsTables]:
-        """The tables, for reading."""
-        async with self._database.read() as connection:
-            yield KmsTables(connection, self._database.wrapper)
+    async def _change(self, now: float, work: Callable[[Change], T]) -> T:
+        def change(connection: Connection) -> tuple[T, Head]:
+            tables = KmsTables(connection, self._database.wrapper)
+            changing = Change(tables)
+            result = work(changing)
+            written, head = records.append(self.head, self._domain, changing.entries, now)
+            tables.add_log([(record.sequence, record.identity, records.encode(record)) for record in written])
+            return result, head
+
+        async with self._lock:
+            result, self.head = await self._database.transact(change)
+        return result
+
+    async def read(self, work: Callable[[KmsTables], T]) -> T:
+        """What ``work`` reads in the tables."""
+        return await self._database.transact(
+            lambda connection: work(KmsTables(connection, self._database.wrapper))
+        )
 
     async def pairs(self, user_uri: str) -> list[PairRow]:
         """The protection keys of a user's clients; remembered within bounds."""
         found = self._pairs.get(user_uri)
         if found is None:
             before = self._pairs_changed
-            async with self.read() as tables:
-                found = await tables.pairs(user_uri)
+            found = await self.read(lambda tables: tables.pairs(user_uri))
             if before != self._pairs_changed:
                 return found  # perhaps from before the change
             self._pairs[user_uri] = found

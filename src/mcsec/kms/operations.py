@@ -12,6 +12,7 @@ from mcsec.errors import LocalError
 from mcsec.keys.chain import Head, verify
 from mcsec.kms import records, trust
 from mcsec.kms.kms import Kms
+from mcsec.kms.ledger import Change
 from mcsec.kms.records import Act, Entry, LogRecord
 from mcsec.store import backup
 from mcsec.store.kek import Kek
@@ -44,8 +45,7 @@ class Operations:
         kms = self.kms
         public = kms.public
         present = public.period_at(now)
-        async with kms.ledger.read() as tables:
-            issued = await tables.count_issued()
+        issued = await kms.ledger.read(lambda tables: tables.count_issued())
         head = kms.ledger.head
         return {
             "kms_uri": public.kms_uri,
@@ -61,8 +61,7 @@ class Operations:
 
     async def users(self, after: str = "", limit: int = _PAGE) -> list[dict[str, Any]]:
         """Users in order, after a URI: periods issued, the latest, and whether revoked."""
-        async with self.kms.ledger.read() as tables:
-            rows = await tables.users(after, limit)
+        rows = await self.kms.ledger.read(lambda tables: tables.users(after, limit))
         found: dict[str, dict[str, Any]] = {
             uri: {"user": uri, "periods": periods, "latest": latest, "revoked": None}
             for uri, periods, latest in rows
@@ -91,12 +90,14 @@ class Operations:
             raise OperationError(
                 f"{MAX_REVOKED} identities are revoked: wait for the period to end, or undo some"
             )
-        async with self.kms.ledger.change(now) as change:
-            await change.tables.revoke(identity, int(now), reason)
-            pairs = await change.tables.pairs(identity)
-            numbers = [pair.number for pair in pairs]
-            await change.tables.set_pair_state(identity, numbers, PairState.RETIRED)
+
+        def work(change: Change) -> None:
+            change.tables.revoke(identity, int(now), reason)
+            numbers = [pair.number for pair in change.tables.pairs(identity)]
+            change.tables.set_pair_state(identity, numbers, PairState.RETIRED)
             change.note(Entry(Act.REVOKED, OPERATOR, identity, reason=reason))
+
+        await self.kms.ledger.change(now, work)
         revoked[identity] = (int(now), reason)
         self._republish(identity, now)
 
@@ -107,9 +108,12 @@ class Operations:
         """
         if identity not in self.kms.engine.revoked:
             raise OperationError(f"{identity} is not revoked")
-        async with self.kms.ledger.change(now) as change:
-            await change.tables.reinstate(identity)
+
+        def work(change: Change) -> None:
+            change.tables.reinstate(identity)
             change.note(Entry(Act.REINSTATED, OPERATOR, identity, reason=reason))
+
+        await self.kms.ledger.change(now, work)
         del self.kms.engine.revoked[identity]
         self._republish(identity, now)
 
@@ -120,36 +124,43 @@ class Operations:
 
     async def enrol(self, user: str, client_id: str, now: float) -> ProtectionKeys:
         """A first pair of protection keys for a client, to be carried to it by the operator."""
-        async with self.kms.ledger.change(now) as change:
-            number = await change.tables.last_number(user) + 1
-            keys = ProtectionKeys.fresh(user, number)
+
+        def work(change: Change) -> ProtectionKeys:
+            keys = ProtectionKeys.fresh(user, change.tables.last_number(user) + 1)
             row = PairRow(
-                user, number, client_id, PairState.OFFERED, int(now), keys.transport, keys.integrity
+                user, keys.number, client_id, PairState.OFFERED, int(now), keys.transport, keys.integrity
             )
-            await change.tables.add_pair(row)
-            change.note(Entry(Act.PROTECTION_OFFERED, OPERATOR, user, reason=f"pair {number}, enrolled"))
+            change.tables.add_pair(row)
+            change.note(Entry(Act.PROTECTION_OFFERED, OPERATOR, user, reason=f"pair {keys.number}, enrolled"))
+            return keys
+
+        keys = await self.kms.ledger.change(now, work)
         self.kms.ledger.forget_pairs([user])
         return keys
 
     async def forget(self, user: str, now: float) -> int:
         """Retires every pair of a user's clients, so that each starts anew; how many they were."""
-        async with self.kms.ledger.change(now) as change:
-            numbers = [pair.number for pair in await change.tables.pairs(user)]
-            await change.tables.set_pair_state(user, numbers, PairState.RETIRED)
+
+        def work(change: Change) -> int:
+            numbers = [pair.number for pair in change.tables.pairs(user)]
+            change.tables.set_pair_state(user, numbers, PairState.RETIRED)
             for number in numbers:
                 change.note(Entry(Act.PROTECTION_RETIRED, OPERATOR, user, reason=f"pair {number}, forgotten"))
+            return len(numbers)
+
+        count = await self.kms.ledger.change(now, work)
         self.kms.ledger.forget_pairs([user])
-        return len(numbers)
+        return count
 
     async def rotate(self, user: str | None, now: float) -> int:
         """New protection keys at the next answer, for a user's clients or for all; how many they are."""
-        async with self.kms.ledger.change(now) as change:
-            count = await change.tables.expire_pairs(user)
-            change.note(
-                Entry(
-                    Act.PROTECTION_RETIRED, OPERATOR, user or "", reason="to be replaced at the next answer"
-                )
-            )
+
+        def work(change: Change) -> int:
+            reason = "to be replaced at the next answer"
+            change.note(Entry(Act.PROTECTION_RETIRED, OPERATOR, user or "", reason=reason))
+            return change.tables.expire_pairs(user)
+
+        count = await self.kms.ledger.change(now, work)
         self.kms.ledger.forget_all_pairs()
         return count
 
@@ -178,11 +189,14 @@ class Operations:
 
     async def _publish(self, certificate: Certificate, act: Act, reason: str, now: float) -> None:
         kms = self.kms
-        async with kms.ledger.change(now) as change:
+
+        def work(change: Change) -> trust.Book:
             book, partner = kms.book.with_partner(certificate, kms.ledger.head.length + 1)
-            await change.tables.put_certificate(trust.to_row(partner))
+            change.tables.put_certificate(trust.to_row(partner))
             change.note(Entry(act, OPERATOR, certificate.kms_uri, reason=reason))
-        kms.book = book
+            return book
+
+        kms.book = await kms.ledger.change(now, work)
 
     def partners(self) -> list[dict[str, Any]]:
         """Partners, without their keys."""
@@ -204,8 +218,8 @@ class Operations:
 
     async def log(self, after: int = -1, limit: int = _PAGE, identity: str | None = None) -> list[LogRecord]:
         """Records after a sequence number, of one identity or of all."""
-        async with self.kms.ledger.read() as tables:
-            return [records.decode(line) for line in await tables.log(after, limit, identity)]
+        lines = await self.kms.ledger.read(lambda tables: tables.log(after, limit, identity))
+        return [records.decode(line) for line in lines]
 
     async def verify_log(self) -> Head:
         """Checks the whole log, in pages; its head.
@@ -227,8 +241,8 @@ class Operations:
         if await asyncio.to_thread(target.exists):
             raise OperationError(f"{target} exists; a backup never overwrites")
         # Noted first, so that the copy tells of itself.
-        async with self.kms.ledger.change(now) as change:
-            change.note(Entry(Act.BACKED_UP, OPERATOR, "", reason=f"under key {key.id}"))
+        entry = Entry(Act.BACKED_UP, OPERATOR, "", reason=f"under key {key.id}")
+        await self.kms.ledger.change(now, lambda change: change.note(entry))
         config = self.kms.config
         await backup.write(config.path(config.kms.database), target, config.kek(), key)
 

@@ -61,8 +61,7 @@ class LabKms:
         configuration = self.configuration
         database = await Database.open(configuration.path(configuration.kms.database), configuration.kek())
         try:
-            async with database.read() as connection:
-                row = await KmsTables(connection, database.wrapper).master()
+            row = await database.transact(lambda connection: KmsTables(connection, database.wrapper).master())
         finally:
             await database.close()
         if row is None:

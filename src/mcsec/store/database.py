@@ -5,19 +5,35 @@ What a caller committed is on disk before ``commit`` returns: SQLite runs with `
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table, event, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from mcsec.errors import LocalError
 from mcsec.store.kek import Kek
 from mcsec.store.wrapping import WrappedDataKey, Wrapper
+
+T = TypeVar("T")
 
 #: Every table of the house registers itself here, one file per functional entity.
 metadata = MetaData(
@@ -57,9 +73,12 @@ class Database:
     :ivar wrapper: wraps and unwraps keys for the rows of this database.
     """
 
-    def __init__(self, engine: AsyncEngine, wrapper: Wrapper) -> None:
+    def __init__(self, engine: AsyncEngine, wrapper: Wrapper, path: Path) -> None:
         self._engine = engine
         self.wrapper = wrapper
+        self._worker = ThreadPoolExecutor(1, "store")
+        self._worker_engine: Engine = create_engine(f"sqlite:///{path}")
+        event.listen(self._worker_engine, "connect", _configure_sqlite)
 
     @classmethod
     async def open(cls, path: Path, kek: Kek) -> Database:
@@ -87,7 +106,7 @@ class Database:
         except BaseException:
             await engine.dispose()
             raise
-        return cls(engine, wrapper)
+        return cls(engine, wrapper, path)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -103,9 +122,23 @@ class Database:
             async with self._engine.connect() as connection:
                 yield connection
 
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """A whole transaction in one step, in the database's own thread: what ``work`` does with a connection.
+
+        Committed to disk when this returns, rolled back by an exception. One step costs a fraction of what the same
+        statements cost one by one; such transactions follow one another.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._worker, self._transact, work)
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        with _explained(None), self._worker_engine.begin() as connection:
+            return work(connection)
+
     async def close(self) -> None:
         """Closes every connection."""
         await self._engine.dispose()
+        await asyncio.get_running_loop().run_in_executor(self._worker, self._worker_engine.dispose)
+        self._worker.shutdown()
 
 
 async def _data_keys(connection: AsyncConnection) -> list[WrappedDataKey]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Integer,
     LargeBinary,
     String,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcsec._core import Secret
 from mcsec.crypto.kms_keys import MasterSecrets
@@ -145,25 +145,25 @@ class CertificateRow:
 class KmsTables:
     """The tables of a KMS on one connection: what is written counts when the transaction is committed."""
 
-    def __init__(self, connection: AsyncConnection, wrapper: Wrapper) -> None:
+    def __init__(self, connection: Connection, wrapper: Wrapper) -> None:
         self._connection = connection
         self._wrapper = wrapper
 
     # Master secrets
 
-    async def master(self) -> MasterRow | None:
+    def master(self) -> MasterRow | None:
         """The master secrets; None in a fresh database.
 
         :raises WrapError: they were changed.
         """
-        row = (await self._connection.execute(select(master_table))).first()
+        row = (self._connection.execute(select(master_table))).first()
         if row is None:
             return None
         z = self._wrapper.unwrap(row.z, _master_place("z"))
         ksak = self._wrapper.unwrap(row.ksak, _master_place("KSAK"))
         return MasterRow(row.kms_uri, row.period, row.offset, MasterSecrets(z, ksak))
 
-    async def add_master(self, master: MasterRow, now: int) -> None:
+    def add_master(self, master: MasterRow, now: int) -> None:
         """The master secrets, once."""
         values = {
             "id": 1,
@@ -174,16 +174,16 @@ class KmsTables:
             "z": self._wrapper.wrap(master.secrets.z, _master_place("z")),
             "ksak": self._wrapper.wrap(master.secrets.ksak, _master_place("KSAK")),
         }
-        await self._connection.execute(insert(master_table).values(values))
+        self._connection.execute(insert(master_table).values(values))
 
     # Issued keys
 
-    async def issued(self, uids: Sequence[bytes]) -> dict[bytes, IssuedRow]:
+    def issued(self, uids: Sequence[bytes]) -> dict[bytes, IssuedRow]:
         """What was issued for these UIDs.
 
         :raises WrapError: a row was changed.
         """
-        found = await self._connection.execute(_ISSUED, {"uids": list(uids)})
+        found = self._connection.execute(_ISSUED, {"uids": list(uids)})
         rows = {}
         for row in found:
             both = self._wrapper.unwrap(row.blob, _issued_place(row.uid))
@@ -191,7 +191,7 @@ class KmsTables:
             rows[row.uid] = IssuedRow(row.uid, row.user_uri, row.period_no, row.first_issued, ssk, pvt)
         return rows
 
-    async def add_issued(self, rows: Iterable[IssuedRow]) -> None:
+    def add_issued(self, rows: Iterable[IssuedRow]) -> None:
         """What is being issued for the first time."""
         values = [
             {
@@ -204,9 +204,9 @@ class KmsTables:
             for row in rows
         ]
         if values:
-            await self._connection.execute(insert(issued_table), values)
+            self._connection.execute(insert(issued_table), values)
 
-    async def users(self, after: str, limit: int) -> list[tuple[str, int, int]]:
+    def users(self, after: str, limit: int) -> list[tuple[str, int, int]]:
         """Users in order, after a URI: URI, periods issued, latest period."""
         statement = (
             select(issued_table.c.user_uri, func.count(), func.max(issued_table.c.period_no))
@@ -215,15 +215,15 @@ class KmsTables:
             .order_by(issued_table.c.user_uri)
             .limit(limit)
         )
-        return [(row[0], row[1], row[2]) for row in await self._connection.execute(statement)]
+        return [(row[0], row[1], row[2]) for row in self._connection.execute(statement)]
 
-    async def count_issued(self) -> int:
+    def count_issued(self) -> int:
         """How many UIDs have keys."""
-        return (await self._connection.execute(select(func.count()).select_from(issued_table))).scalar_one()
+        return (self._connection.execute(select(func.count()).select_from(issued_table))).scalar_one()
 
     # Protection keys
 
-    async def pairs(self, user_uri: str) -> list[PairRow]:
+    def pairs(self, user_uri: str) -> list[PairRow]:
         """Every pair of protection keys of a user's clients that is not retired, in order."""
         statement = (
             select(client_table)
@@ -240,15 +240,15 @@ class KmsTables:
                 self._wrapper.unwrap(row.transport, _pair_place(user_uri, row.number, "TrK")),
                 self._wrapper.unwrap(row.integrity, _pair_place(user_uri, row.number, "InK")),
             )
-            for row in await self._connection.execute(statement)
+            for row in self._connection.execute(statement)
         ]
 
-    async def last_number(self, user_uri: str) -> int:
+    def last_number(self, user_uri: str) -> int:
         """The highest number that a pair of this user had; 0 where there was none."""
         statement = select(func.max(client_table.c.number)).where(client_table.c.user_uri == user_uri)
-        return (await self._connection.execute(statement)).scalar() or 0
+        return (self._connection.execute(statement)).scalar() or 0
 
-    async def add_pair(self, row: PairRow) -> None:
+    def add_pair(self, row: PairRow) -> None:
         """A new pair of protection keys."""
         values = {
             "user_uri": row.user_uri,
@@ -259,61 +259,56 @@ class KmsTables:
             "transport": self._wrapper.wrap(row.transport, _pair_place(row.user_uri, row.number, "TrK")),
             "integrity": self._wrapper.wrap(row.integrity, _pair_place(row.user_uri, row.number, "InK")),
         }
-        await self._connection.execute(insert(client_table).values(values))
+        self._connection.execute(insert(client_table).values(values))
 
-    async def set_pair_state(self, user_uri: str, numbers: Iterable[int], state: PairState) -> None:
+    def set_pair_state(self, user_uri: str, numbers: Iterable[int], state: PairState) -> None:
         """Moves pairs on. A retired pair's keys are overwritten."""
         for number in numbers:
             values: dict[str, object] = {"state": state}
             if state is PairState.RETIRED:
                 values |= {"transport": b"", "integrity": b""}
-            await self._connection.execute(
+            self._connection.execute(
                 update(client_table)
                 .where(client_table.c.user_uri == user_uri, client_table.c.number == number)
                 .values(values)
             )
 
-    async def expire_pairs(self, user_uri: str | None) -> int:
+    def expire_pairs(self, user_uri: str | None) -> int:
         """Lets the pairs of a user, or of everybody, be replaced at the next answer; how many they are."""
         statement = update(client_table).where(client_table.c.state == PairState.CONFIRMED).values(made=0)
         if user_uri is not None:
             statement = statement.where(client_table.c.user_uri == user_uri)
-        return (await self._connection.execute(statement)).rowcount
+        return (self._connection.execute(statement)).rowcount
 
     # Revocation
 
-    async def revoked(self) -> dict[str, tuple[int, str]]:
+    def revoked(self) -> dict[str, tuple[int, str]]:
         """Every revoked identity: since when (Unix seconds), and why."""
         return {
-            row.user_uri: (row.since, row.reason)
-            for row in await self._connection.execute(select(revoked_table))
+            row.user_uri: (row.since, row.reason) for row in self._connection.execute(select(revoked_table))
         }
 
-    async def revoke(self, user_uri: str, since: int, reason: str) -> None:
+    def revoke(self, user_uri: str, since: int, reason: str) -> None:
         """No more keys for this identity."""
-        await self._connection.execute(
-            insert(revoked_table).values(user_uri=user_uri, since=since, reason=reason)
-        )
+        self._connection.execute(insert(revoked_table).values(user_uri=user_uri, since=since, reason=reason))
 
-    async def reinstate(self, user_uri: str) -> None:
+    def reinstate(self, user_uri: str) -> None:
         """Keys for this identity again."""
-        await self._connection.execute(revoked_table.delete().where(revoked_table.c.user_uri == user_uri))
+        self._connection.execute(revoked_table.delete().where(revoked_table.c.user_uri == user_uri))
 
     # Certificates of partners
 
-    async def certificates(self) -> list[CertificateRow]:
+    def certificates(self) -> list[CertificateRow]:
         """Every partner's certificate."""
         return [
             CertificateRow(row.kms_uri, row.document, row.revoked, row.changed)
-            for row in await self._connection.execute(select(certificate_table))
+            for row in self._connection.execute(select(certificate_table))
         ]
 
-    async def put_certificate(self, row: CertificateRow) -> None:
+    def put_certificate(self, row: CertificateRow) -> None:
         """A partner's certificate, new or instead of its last."""
-        await self._connection.execute(
-            certificate_table.delete().where(certificate_table.c.kms_uri == row.kms_uri)
-        )
-        await self._connection.execute(
+        self._connection.execute(certificate_table.delete().where(certificate_table.c.kms_uri == row.kms_uri))
+        self._connection.execute(
             insert(certificate_table).values(
                 kms_uri=row.kms_uri, document=row.document, revoked=row.revoked, changed=row.changed
             )
@@ -321,25 +316,25 @@ class KmsTables:
 
     # The log
 
-    async def add_log(self, lines: Sequence[tuple[int, str, str]]) -> None:
+    def add_log(self, lines: Sequence[tuple[int, str, str]]) -> None:
         """Records: sequence, identity, line."""
         if lines:
-            await self._connection.execute(
+            self._connection.execute(
                 insert(log_table), [{"sequence": s, "identity": i, "line": line} for s, i, line in lines]
             )
 
-    async def log(self, after: int, limit: int, identity: str | None = None) -> list[str]:
+    def log(self, after: int, limit: int, identity: str | None = None) -> list[str]:
         """Lines after a sequence number, in order."""
         statement = select(log_table.c.line).where(log_table.c.sequence > after)
         if identity is not None:
             statement = statement.where(log_table.c.identity == identity)
         statement = statement.order_by(log_table.c.sequence).limit(limit)
-        return list((await self._connection.execute(statement)).scalars())
+        return list((self._connection.execute(statement)).scalars())
 
-    async def last_log_line(self) -> str | None:
+    def last_log_line(self) -> str | None:
         """The last record."""
         statement = select(log_table.c.line).order_by(log_table.c.sequence.desc()).limit(1)
-        return (await self._connection.execute(statement)).scalar()
+        return (self._connection.execute(statement)).scalar()
 
 
 _ISSUED = select(issued_table).where(issued_table.c.uid.in_(bindparam("uids", expanding=True)))
