@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -15,22 +16,43 @@ from mcsec.net.keylog import parse_key_log
 from mcsec.wire import rtcp
 from support.demo import CLAIMS, claims_of, finish, start
 
+Outputs = dict[str, tuple[int, str, str]]
+
+
+def core_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, str]]:
-    """Two runs at a time on one machine, with JSON; their output by the name of their directory."""
-    here = tmp_path_factory.mktemp("demo")
-    running = {name: start("--json", "-o", here / name) for name in ("one", "two")}
-    return {str(here / name): finish(process) for name, process in running.items()}
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outputs, float]:
+    """Two runs at a time on one machine, with JSON: their output by directory, and what they cost together."""
+    here, before = tmp_path_factory.mktemp("demo"), core_seconds()
+    running = {
+        "one": start("--json", "-o", here / "one"),
+        "seeded": start("--json", "-o", here / "seeded", "--seed", "a test"),
+    }
+    return {str(here / name): finish(process) for name, process in running.items()}, core_seconds() - before
 
 
-def test_one_object_on_standard_output_and_nothing_else(both: dict[str, tuple[int, str, str]]) -> None:
+@pytest.fixture
+def both(runs: tuple[Outputs, float]) -> Outputs:
+    return runs[0]
+
+
+def test_under_twenty_seconds(runs: tuple[Outputs, float]) -> None:
+    """Of a core each: on an idle machine that is the time it takes, and here others want the cores too."""
+    assert runs[1] / len(runs[0]) < 20
+
+
+def test_one_object_on_standard_output_and_nothing_else(both: Outputs) -> None:
     for directory, (status, out, _) in both.items():
         report = json.loads(out)
         assert out.startswith("{")
         assert out.endswith("}\n")
         assert claims_of(out) == dict.fromkeys(CLAIMS, "pass")
-        assert (report["result"], status, report["seeded"]) == ("pass", 0, False)
+        assert (report["result"], status) == ("pass", 0)
+        assert report["seeded"] == directory.endswith("seeded")
         assert set(report["files"]) == {"capture", "keylog"}
         assert {Path(file).parent for file in report["files"].values()} == {Path(directory)}
         for claim in report["claims"]:
@@ -38,14 +60,15 @@ def test_one_object_on_standard_output_and_nothing_else(both: dict[str, tuple[in
             assert claim["evidence"]
 
 
-def test_the_story_is_told_on_standard_error(both: dict[str, tuple[int, str, str]]) -> None:
-    for _, _, err in both.values():
+def test_the_story_is_told_on_standard_error(both: Outputs) -> None:
+    for directory, (_, _, err) in both.items():
         assert "MuSiK" in err
+        assert (WARNING in err) == directory.endswith("seeded")
         assert "keys are being written in clear" in err
         assert "Traceback" not in err
 
 
-def test_two_at_a_time_do_not_hear_each_other(both: dict[str, tuple[int, str, str]]) -> None:
+def test_two_at_a_time_do_not_hear_each_other(both: Outputs) -> None:
     """Each saw just its own packets, under just its own keys."""
     tables = [json.loads(out)["keys"] for _, out, _ in both.values()]
     names = [{row["key"] for row in table} for table in tables]
@@ -55,7 +78,7 @@ def test_two_at_a_time_do_not_hear_each_other(both: dict[str, tuple[int, str, st
         assert sum(row["packets"] for row in table if row["protected"].endswith("bearer")) == 8
 
 
-def test_which_key_protected_what_and_whose_it_was(both: dict[str, tuple[int, str, str]]) -> None:
+def test_which_key_protected_what_and_whose_it_was(both: Outputs) -> None:
     for _, out, _ in both.values():
         rows = {(row["key"].split()[0], row["domain"], row["protected"]) for row in json.loads(out)["keys"]}
         assert rows == {
@@ -83,7 +106,7 @@ def udp_payloads(capture: bytes) -> list[bytes]:
 
 
 def test_the_key_log_opens_the_signalling_in_the_capture_and_no_media(
-    both: dict[str, tuple[int, str, str]],
+    both: Outputs,
 ) -> None:
     for directory in both:
         entries = parse_key_log((Path(directory) / "demo.keylog").read_text())
@@ -105,18 +128,6 @@ def test_the_key_log_opens_the_signalling_in_the_capture_and_no_media(
         assert {KeyId.decode(payload[-8:-4]).tag for payload in shut} == {PurposeTag.GMK}
 
 
-def test_the_key_log_is_for_its_owner_alone(both: dict[str, tuple[int, str, str]]) -> None:
+def test_the_key_log_is_for_its_owner_alone(both: Outputs) -> None:
     for directory in both:
         assert (Path(directory) / "demo.keylog").stat().st_mode & 0o077 == 0
-
-
-def test_for_people_and_with_a_seed_that_says_loudly_what_it_does(tmp_path: Path) -> None:
-    status, out, err = finish(start("-o", tmp_path, "--seed", "a test"))
-    assert status == 0
-    assert WARNING in err
-    assert "came from a seed" in out
-    verdicts = [
-        line.split(":")[0].split() for line in out.splitlines() if line.startswith(("PASS  ", "FAIL  "))
-    ]
-    assert {(verdict, name) for verdict, name in verdicts} == {("PASS", name) for name in CLAIMS}
-    assert out.splitlines()[-1].startswith(f"PASS: {len(CLAIMS)} of {len(CLAIMS)} claims hold")

@@ -21,6 +21,7 @@ from mcsec.keys.provenance import Chain
 from mcsec.lab import demo
 from mcsec.lab.adversary import Adversary
 from mcsec.lab.air import Air
+from mcsec.lab.seeded import WARNING
 from mcsec.lab.stage import Stage
 from mcsec.mikey import open as opening
 from mcsec.mikey.replay import ReplayCache
@@ -252,6 +253,17 @@ def test_exit_status_and_verdict_when_a_claim_fails(monkeypatch: Patch, tmp_path
     assert done.exit_code == 1
     assert json.loads(done.stdout)["result"] == "fail"
     assert claims_of(done.stdout) == dict.fromkeys(CLAIMS, "pass") | {"media-untouched": "fail"}
+
+
+def test_the_text_for_people(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["demo", "-o", str(tmp_path), "--seed", "a test"])
+    lines = done.stdout.splitlines()
+    assert done.exit_code == 0
+    verdicts = {tuple(line.split(":")[0].split()) for line in lines if line.startswith(("PASS  ", "FAIL  "))}
+    assert verdicts == {("PASS", name) for name in CLAIMS}
+    assert lines[-1].startswith(f"PASS: {len(CLAIMS)} of {len(CLAIMS)} claims hold")
+    assert any("came from a seed" in line for line in lines)
+    assert WARNING in done.stderr
 
 
 def test_the_text_for_people_says_fail(monkeypatch: Patch, tmp_path: Path) -> None:
