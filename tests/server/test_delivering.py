@@ -1,0 +1,141 @@
+"""Deliveries whose answers are missing, slow or refusals: tried again, given up, recorded, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from mcsec.ids import PurposeTag
+from mcsec.keys.events import KeyDeliveryRefused, KeyHeld
+from mcsec.keys.key import Maker, Scope, make
+from mcsec.net.sip.compose import make_response
+from mcsec.net.sip.endpoint import Endpoint
+from mcsec.net.sip.message import Request, Response
+from mcsec.net.sip.peer import Hop, Peer
+from mcsec.net.sip.settings import EndpointSettings
+from mcsec.server import affiliation
+from mcsec.server.answers import RetryPolicy
+from mcsec.server.delivering import DeliverySettings
+from mcsec.server.events import DeliveryGivenUp, DeliveryRetried
+from mcsec.server.users import User
+from mcsec.store import server as written
+from mcsec.store.server import StoredUser
+from mcsec.wire.mc_sip import McpttWarning
+from support.mc_server import GROUP, Running, running
+
+pytestmark = pytest.mark.anyio
+Answer = Callable[[Request], Response | Awaitable[Response]]
+
+
+async def users(mcx: Running, count: int) -> None:
+    """Users with CSKs, in the group."""
+    function, now = mcx.server.function, time.time()
+    writes = []
+    for number in range(count):
+        name = f"sip:many{number}@a.example"
+        function.users.put(User(name, name, "urn:uuid:1", now + 3600, frozenset({GROUP})))
+        writes.append(written.put_user(StoredUser(name, name, "urn:uuid:1", now + 3600)))
+        writes += written.affiliate(name, [GROUP], [])
+        function.engine.csks.held[name] = make(
+            PurposeTag.CSK, scope=Scope.of(name), maker=Maker("a.example", name), now=now
+        )
+    await mcx.server.write(writes)
+
+
+def deliver(
+    directory: Path, answer: Answer, count: int = 1, *, attempts: int = 3, in_flight: int = 512
+) -> Callable[[Callable[[Running], Awaitable[None]]], Awaitable[None]]:
+    """Runs a server behind a SIP core that gives ``answer``."""
+
+    async def with_server(check: Callable[[Running], Awaitable[None]]) -> None:
+        def handle(request: Request, peer: Peer) -> Response | Awaitable[Response]:
+            return answer(request)
+
+        async with Endpoint(handle) as core:
+            hop = Hop("TCP", "127.0.0.1", (await core.listen("TCP", "127.0.0.1"))[1])
+            settings = DeliverySettings(in_flight, 16, 40.0, RetryPolicy(0.05, 0.1, attempts))
+            async with running(
+                directory, sip=EndpointSettings(outbound=hop), delivery=settings, default_musik=False
+            ) as mcx:
+                await users(mcx, count)
+                await mcx.server.make_musik(Scope.of(GROUP))
+                await check(mcx)
+
+    return with_server
+
+
+async def test_a_busy_client_is_asked_again(tmp_path: Path) -> None:
+    statuses = iter((480, 503, 200))
+
+    async def check(mcx: Running) -> None:
+        await mcx.until(lambda: mcx.of(KeyHeld))
+        assert [event.attempts for event in mcx.of(DeliveryRetried)] == [1, 2]  # type: ignore[attr-defined]
+        assert await mcx.server.deliveries() == {"held": 1}
+
+    await deliver(tmp_path, lambda request: make_response(request, next(statuses)))(check)
+
+
+async def test_it_is_given_up_with_an_event(tmp_path: Path) -> None:
+    async def check(mcx: Running) -> None:
+        await mcx.until(lambda: mcx.of(DeliveryGivenUp))
+        (event,) = mcx.of(DeliveryGivenUp)
+        assert (event.attempts, event.reason) == (3, "480")  # type: ignore[attr-defined]
+        assert await mcx.server.deliveries() == {"failed": 1}
+
+    await deliver(tmp_path, lambda request: make_response(request, 480))(check)
+
+
+async def test_a_refusal_is_recorded_with_its_reason(tmp_path: Path) -> None:
+    def refuse(request: Request) -> Response:
+        return make_response(request, 488, headers=[McpttWarning.MIKEY_FAILED.header("a.example")])
+
+    async def check(mcx: Running) -> None:
+        await mcx.until(lambda: mcx.of(KeyDeliveryRefused))
+        (event,) = mcx.of(KeyDeliveryRefused)
+        assert event.reason.startswith("488 136 authentication of the MIKEY-SAKE")  # type: ignore[attr-defined]
+        assert await mcx.server.deliveries() == {"refused": 1}
+
+    await deliver(tmp_path, refuse)(check)
+
+
+async def test_no_more_are_in_flight_than_configured(tmp_path: Path) -> None:
+    now, most = 0, 0
+
+    async def slowly(request: Request) -> Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+        return make_response(request, 200)
+
+    async def check(mcx: Running) -> None:
+        await mcx.until(lambda: len(mcx.of(KeyHeld)) == 100)
+        assert most <= 20
+        assert most > 5
+
+    await deliver(tmp_path, slowly, 100, in_flight=20)(check)
+
+
+async def test_a_late_joiner_overtakes_the_queue(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    async def slowly(request: Request) -> Response:
+        order.append(request.uri)
+        await asyncio.sleep(0.05)
+        return make_response(request, 200)
+
+    async def check(mcx: Running) -> None:
+        function, now = mcx.server.function, time.time()
+        late = User("sip:late@a.example", "sip:late@a.example", "urn:uuid:1", now + 3600)
+        function.users.put(late)
+        await mcx.server.write([written.put_user(StoredUser(late.impu, late.impu, "urn:uuid:1", now + 3600))])
+        await mcx.server.carry_out(affiliation.affiliate(function, late, frozenset({GROUP}), now))
+        await mcx.until(lambda: late.impu in order)
+        assert len(order) < 60, "it did not wait for the two hundred"
+
+    await deliver(tmp_path, slowly, 200, in_flight=8)(check)
