@@ -12,7 +12,7 @@ from mcsec.errors import InvalidValue
 from mcsec.net.sip.errors import BadMessage
 from mcsec.net.sip.headers import Headers
 from mcsec.net.sip.message import Request, Response
-from mcsec.net.sip.values import MAGIC_COOKIE, CSeq, NameAddr, Via, decode_vias
+from mcsec.net.sip.values import MAGIC_COOKIE, CSeq, NameAddr, Via, decode_address, decode_vias
 
 #: Reason phrases that SIP has and HTTP has not, or words otherwise (RFC 3261 21, 3265, 3323, 4028, 5626).
 _REASONS: Final = {
@@ -158,12 +158,12 @@ def refusal(request: Request, status: int, reason: str | None = None) -> Respons
 def _copied(headers: Headers, status: int, to_tag: str | None) -> list[tuple[str, str]]:
     lines = [("Via", value) for value in headers.all("Via")]
     lines += [("From", value) for value in headers.all("From")]
-    for value in headers.all("To"):
-        if status != 100 and NameAddr.decode(value).tag is None:
-            # Without brackets a parameter that we add would be read as one of the URI.
-            bracketed = value if "<" in value else NameAddr.decode(value).encode()
-            value = f"{bracketed};tag={to_tag or new_tag()}"
-        lines.append(("To", value))
+    to = headers.get("To", "") or ""
+    address = headers.decoded("To", decode_address)
+    if status != 100 and address.tag is None:
+        # Without brackets a parameter that we add would be read as one of the URI.
+        to = f"{to if '<' in to else address.encode()};tag={to_tag or new_tag()}"
+    lines.append(("To", to))
     lines += [("Call-ID", value) for value in headers.all("Call-ID")]
     lines += [("CSeq", value) for value in headers.all("CSeq")]
     if status == 100:

@@ -21,6 +21,7 @@ _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|[^"<,;]+|[,;]', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TO_ESCAPE = re.compile(r'(["\\])')
 _BLANKS = " \t"
+_NOT_IN_NAME = frozenset(' \t"<>')
 
 
 def is_token(text: str) -> bool:
@@ -84,7 +85,7 @@ class Params:
                 continue
             name, equals, value = part.partition("=")
             name = name.rstrip(_BLANKS)
-            if not name or any(char in name for char in ' \t"<>'):
+            if not name or not _NOT_IN_NAME.isdisjoint(name):
                 raise BadMessage("a parameter has no proper name")
             items.append((name, value.lstrip(_BLANKS) if equals else None))
         return cls(tuple(items))

@@ -39,14 +39,18 @@ class Headers:
     Equal when the lines are equal, names in any case. ``repr`` shows only names: values may hold credentials.
     """
 
-    __slots__ = ("_items", "_memo", "_places")
+    __slots__ = ("_items", "_memo", "_values")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items = tuple(items)
-        places: dict[str, list[int]] = {}
-        for place, (name, _) in enumerate(self._items):
-            places.setdefault(name.lower(), []).append(place)
-        self._places = places
+        values: dict[str, list[str]] = {}
+        for name, value in self._items:
+            key = name.lower()
+            if key in values:
+                values[key].append(value)
+            else:
+                values[key] = [value]
+        self._values = values
         self._memo: dict[str, object] = {}
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -56,7 +60,7 @@ class Headers:
         return len(self._items)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._places
+        return isinstance(name, str) and name.lower() in self._values
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
@@ -74,12 +78,16 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The value of the first line with this name."""
-        places = self._places.get(name.lower())
-        return default if places is None else self._items[places[0]][1]
+        values = self._values.get(name.lower())
+        return default if values is None else values[0]
 
     def all(self, name: str) -> tuple[str, ...]:
         """The values of all lines with this name, in order."""
-        return tuple(self._items[place][1] for place in self._places.get(name.lower(), ()))
+        return tuple(self._values.get(name.lower(), ()))
+
+    def count(self, name: str) -> int:
+        """How many lines have this name."""
+        return len(self._values.get(name.lower(), ()))
 
     def listed(self, name: str) -> list[str]:
         """The items of a comma-separated header over all its lines, without empty ones.
@@ -91,30 +99,52 @@ class Headers:
     def decoded(self, name: str, decode: Callable[[tuple[str, ...]], T]) -> T:
         """What ``decode`` makes of all lines with this name; remembered, so always ask with one function."""
         key = name.lower()
-        if key not in self._memo:
-            self._memo[key] = decode(self.all(name))
-        return cast(T, self._memo[key])
+        try:
+            return cast(T, self._memo[key])
+        except KeyError:
+            found = self._memo[key] = decode(self.all(key))
+            return found
 
-    def set(self, name: str, *values: str) -> Headers:
-        """A copy where exactly these lines have this name; they stand where the first one stood, or last."""
-        places = self._places.get(name.lower())
+    def set(self, name: str, *values: str, decoded: object = None) -> Headers:
+        """A copy where exactly these lines have this name; they stand where the first one stood, or last.
+
+        ``decoded``: what :meth:`decoded` shall give for them, when that is known.
+        """
+        key = name.lower()
         lines = [(name, value) for value in values]
-        if places is None:
-            return Headers((*self._items, *lines))
-        kept = [item for place, item in enumerate(self._items) if place not in places]
-        return Headers((*kept[: places[0]], *lines, *kept[places[0] :]))
+        if key not in self._values:
+            return self.add(*lines)
+        items: list[tuple[str, str]] = []
+        for item in self._items:
+            if item[0].lower() != key:
+                items.append(item)
+            elif lines:
+                items += lines
+                lines = []
+        derived = self._derived(items, (key,))
+        if decoded is not None:
+            derived._memo[key] = decoded
+        return derived
 
     def add(self, *lines: tuple[str, str]) -> Headers:
         """A copy with further lines at the end."""
-        return Headers((*self._items, *lines))
+        return self._derived((*self._items, *lines), [name.lower() for name, _ in lines])
 
     def first(self, name: str, value: str) -> Headers:
         """A copy with this line before all others."""
-        return Headers(((name, value), *self._items))
+        return self._derived(((name, value), *self._items), (name.lower(),))
 
     def without(self, *names: str) -> Headers:
         """A copy that lacks these headers."""
         gone = {name.lower() for name in names}
-        if gone.isdisjoint(self._places):
+        if gone.isdisjoint(self._values):
             return self
-        return Headers(item for item in self._items if item[0].lower() not in gone)
+        return self._derived((item for item in self._items if item[0].lower() not in gone), gone)
+
+    def _derived(self, items: Iterable[tuple[str, str]], changed: Iterable[str]) -> Headers:
+        """A copy that still knows what was decoded of headers that did not change."""
+        derived = Headers(items)
+        derived._memo.update(self._memo)
+        for name in changed:
+            derived._memo.pop(name, None)
+        return derived

@@ -20,7 +20,7 @@ from mcsec.net.sip.errors import BadMessage
 from mcsec.net.sip.grammar import is_token
 from mcsec.net.sip.headers import COMPACT, Headers
 from mcsec.net.sip.uri import Uri
-from mcsec.net.sip.values import CSeq, NameAddr, Via, decode_addresses, decode_vias
+from mcsec.net.sip.values import CSeq, NameAddr, Via, decode_address, decode_addresses, decode_vias
 
 VERSION: Final = "SIP/2.0"
 
@@ -61,12 +61,12 @@ class _Message:
     @property
     def from_(self) -> NameAddr:
         """The From header."""
-        return self.headers.decoded("From", _single_address)
+        return self.headers.decoded("From", decode_address)
 
     @property
     def to(self) -> NameAddr:
         """The To header."""
-        return self.headers.decoded("To", _single_address)
+        return self.headers.decoded("To", decode_address)
 
     @property
     def cseq(self) -> CSeq:
@@ -127,10 +127,6 @@ class Response(_Message):
 
 
 Message = Request | Response
-
-
-def _single_address(values: tuple[str, ...]) -> NameAddr:
-    return NameAddr.decode(values[0] if values else "")
 
 
 def _single_cseq(values: tuple[str, ...]) -> CSeq:
@@ -261,7 +257,7 @@ def _check(message: Message) -> None:
         if name not in headers:
             raise BadMessage(f"{name} is missing", clause="RFC 3261 8.1.1")
     for name in _SINGLE:
-        if len(headers.all(name)) > 1:
+        if headers.count(name) > 1:
             raise BadMessage(f"{name} stands there more than once", clause="RFC 3261 7.3.1")
     forwards = headers.get("Max-Forwards")
     if forwards is not None and not (

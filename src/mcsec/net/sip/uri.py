@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
-from typing import Self
 from urllib.parse import unquote
 
 from mcsec.net.sip.errors import BadMessage
@@ -21,6 +21,8 @@ _SIP = frozenset({"sip", "sips"})
 _DISTINGUISHING = ("user", "ttl", "method", "maddr", "transport")
 
 
+# The same few hosts stand in most messages; the size bounds what a stranger can fill.
+@lru_cache(maxsize=4096)
 def decode_host_port(text: str) -> tuple[str, int | None]:
     """Read ``host`` or ``host:port``; an IPv6 address is in brackets and keeps them.
 
@@ -62,29 +64,13 @@ class Uri:
     headers: str = ""
     opaque: str = ""
 
-    @classmethod
-    def decode(cls, text: str) -> Self:
+    @staticmethod
+    def decode(text: str) -> Uri:
         """Read an absolute URI of any scheme.
 
         :raises BadMessage: no scheme, a character that no URI has, or a broken SIP URI.
         """
-        scheme, colon, rest = text.partition(":")
-        if not colon or _SCHEME.fullmatch(scheme) is None or not rest:
-            raise BadMessage("a URI starts with its scheme", clause="RFC 3261 25.1")
-        if _ALLOWED.fullmatch(rest) is None:
-            raise BadMessage("a character in the URI is not allowed there", len(scheme) + 1)
-        scheme = scheme.lower()
-        if scheme not in _SIP:
-            return cls(scheme, opaque=rest)
-        user: str | None = None
-        if "@" in rest:
-            user, _, rest = rest.partition("@")
-            if not user:
-                raise BadMessage("the user part is empty", len(scheme) + 1)
-        rest, _, headers = rest.partition("?")
-        host_port, semicolon, params = rest.partition(";")
-        host, port = decode_host_port(host_port)
-        return cls(scheme, user, host, port, Params.decode(semicolon + params), headers)
+        return _decode(text)
 
     def encode(self) -> str:
         """The URI as text."""
@@ -140,3 +126,25 @@ class Uri:
 
     def _headers(self) -> list[str]:
         return sorted(unquote(header).lower() for header in self.headers.split("&") if header)
+
+
+# One message names the same URI two or three times.
+@lru_cache(maxsize=4096)
+def _decode(text: str) -> Uri:
+    scheme, colon, rest = text.partition(":")
+    if not colon or _SCHEME.fullmatch(scheme) is None or not rest:
+        raise BadMessage("a URI starts with its scheme", clause="RFC 3261 25.1")
+    if _ALLOWED.fullmatch(rest) is None:
+        raise BadMessage("a character in the URI is not allowed there", len(scheme) + 1)
+    scheme = scheme.lower()
+    if scheme not in _SIP:
+        return Uri(scheme, opaque=rest)
+    user: str | None = None
+    if "@" in rest:
+        user, _, rest = rest.partition("@")
+        if not user:
+            raise BadMessage("the user part is empty", len(scheme) + 1)
+    rest, _, headers = rest.partition("?")
+    host_port, semicolon, params = rest.partition(";")
+    host, port = decode_host_port(host_port)
+    return Uri(scheme, user, host, port, Params.decode(semicolon + params), headers)

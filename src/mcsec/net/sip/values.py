@@ -18,6 +18,7 @@ CSEQ_LIMIT = 1 << 31
 # Display name (quoted, or anything without quotes), the URI in brackets, and what follows it.
 _NAME_ADDR = re.compile(r'("(?:[^"\\]|\\.)*"[ \t]*|[^"<>]*)<([^<>]*)>(.*)', re.DOTALL)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ ]*")
+_NOT_IN_URI = frozenset(' \t"<>')
 _CSEQ = re.compile(r"([0-9]{1,10})[ \t]+(\S+)")
 
 
@@ -44,7 +45,7 @@ class NameAddr:
         else:
             uri, semicolon, rest = text.partition(";")
             address = cls(uri.strip(" \t"), "", Params.decode(semicolon + rest))
-        if not address.uri or any(char in address.uri for char in ' \t"<>'):
+        if not address.uri or not _NOT_IN_URI.isdisjoint(address.uri):
             raise BadMessage("an address has one URI", clause="RFC 3261 20.10")
         return address
 
@@ -147,6 +148,14 @@ class CSeq:
 
     def __str__(self) -> str:
         return self.encode()
+
+
+def decode_address(values: tuple[str, ...]) -> NameAddr:
+    """The address of a header that has one (From, To).
+
+    :raises BadMessage: as :meth:`NameAddr.decode`.
+    """
+    return NameAddr.decode(values[0] if values else "")
 
 
 def decode_addresses(values: tuple[str, ...]) -> list[NameAddr]:

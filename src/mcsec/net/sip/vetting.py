@@ -49,13 +49,13 @@ def stamped(request: Request, peer: Peer) -> tuple[Request, Peer]:
     params = via.params
     wants_port = params.has("rport")
     if wants_port:
-        params = params.with_("received", peer.host).with_("rport", peer.port)
+        params = params.with_("rport", peer.port).with_("received", peer.host)
     elif via.host.strip("[]").lower() != peer.host.lower():
         params = params.with_("received", peer.host)
     if params is not via.params:
-        others = [other.encode() for other in request.vias[1:]]
-        top = Via(via.transport, via.host, via.port, params)
-        request = replace(request, headers=request.headers.set("Via", top.encode(), *others))
+        vias = [Via(via.transport, via.host, via.port, params), *request.vias[1:]]
+        written = [each.encode() for each in vias]
+        request = replace(request, headers=request.headers.set("Via", *written, decoded=vias))
     if peer.reliable or wants_port or via.sent_by[1] == peer.port:
         return request, peer
     return request, replace(peer, reply_port=via.sent_by[1])
