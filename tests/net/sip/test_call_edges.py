@@ -15,6 +15,7 @@ from mcsec.net.sip.compose import make_request, make_response, new_branch
 from mcsec.net.sip.dialogs import Dialog
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.errors import NoAnswer
+from mcsec.net.sip.events import DeliveryFailed, HandlerFailed, SipEvent
 from mcsec.net.sip.framing import StreamFramer
 from mcsec.net.sip.message import Request, decode, encode
 from mcsec.net.sip.peer import Hop
@@ -106,12 +107,13 @@ class Phone:
         self.got: list[Request] = []
         self.reinvite_status = 200
         self.repeat = 1
+        self.contact = ""
         self.writer: asyncio.StreamWriter | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
         host, port = writer.get_extra_info("sockname")
-        contact = ("Contact", f"<sip:bob@{host}:{port};transport=tcp>")
+        contact = ("Contact", self.contact or f"<sip:bob@{host}:{port};transport=tcp>")
         framer = StreamFramer()
         while data := await reader.read(65536):
             for octets in framer.feed(data):
@@ -234,3 +236,22 @@ async def test_a_caller_that_gives_up_as_the_answer_comes_hangs_up() -> None:
         async with asyncio.timeout(1.0):
             while "BYE" not in other.methods():
                 await asyncio.sleep(0.005)
+
+
+@pytest.mark.anyio
+async def test_a_contact_that_cannot_be_reached_is_told_and_costs_nothing_else() -> None:
+    """The answer wants TLS and we have none: no ACK and no BYE can follow, and nothing else breaks."""
+    other = Phone()
+    other.contact = "<sips:bob@127.0.0.1:5999>"
+    events: list[SipEvent] = []
+    async with (
+        raw_server(other.serve) as address,
+        Endpoint(lambda request, peer: make_response(request, 200), FAST, on_event=events.append) as calling,
+    ):
+        call = await calling.invite(invite(), Hop("TCP", *address))
+        async with asyncio.timeout(1.0):
+            while not any(isinstance(event, DeliveryFailed) for event in events):
+                await asyncio.sleep(0.005)
+        await call.hang_up()
+        assert other.methods() == ["INVITE"]
+        assert not [event for event in events if isinstance(event, HandlerFailed)]

@@ -120,6 +120,31 @@ def test_a_dialog_needs_one_contact(contact: str | None) -> None:
         Dialog.of_request(request, "b", "<sip:bob@b>")
 
 
+@pytest.mark.parametrize("contact", ["<tel:+1>", "<sip:a@b;transport=sctp>", "<urn:service:sos>"])
+def test_a_dialog_whose_requests_could_go_nowhere_is_refused(contact: str) -> None:
+    request = invite()
+    nowhere = Request("INVITE", request.uri, headers=request.headers.set("Contact", contact))
+    with pytest.raises(BadMessage):
+        Dialog.of_request(nowhere, "b", "<sip:bob@b>")
+    routed = Request(
+        "INVITE", nowhere.uri, headers=nowhere.headers.add(("Record-Route", "<sip:p.example;lr>"))
+    )
+    assert Dialog.of_request(routed, "b", "<sip:bob@b>").target == contact.strip("<>")
+    with pytest.raises(BadMessage):
+        Dialog.of_request(
+            Request("INVITE", request.uri, headers=request.headers.add(("Record-Route", contact))),
+            "b",
+            "<sip:bob@b>",
+        )
+    _, called = both()
+    called.contact = contact
+    moved = called.request("INVITE")
+    caller, _ = both()
+    with pytest.raises(BadMessage):
+        caller.received(moved)
+    assert caller.target == "sip:bob@b.example"
+
+
 def test_no_dialog_without_tag() -> None:
     request = invite()
     with pytest.raises(BadMessage):

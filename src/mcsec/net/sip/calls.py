@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable
 
-from mcsec.errors import DecodeError, PeerError, WrongState
+from mcsec.errors import DecodeError, McsecError, WrongState
 from mcsec.net.sip.asking import ask
 from mcsec.net.sip.call_states import CallInput, CallState, step
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog, OutOfOrder
 from mcsec.net.sip.effects import RequestArrived
-from mcsec.net.sip.errors import NoAnswer, Unreachable
+from mcsec.net.sip.errors import NoAnswer
 from mcsec.net.sip.message import Request, Response, encode
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.serving import Serving
@@ -82,7 +81,7 @@ class Call:
         self._go(CallInput.WE_HANG_UP, "we hung up")
         try:
             await self._request(self.dialog.request("BYE"))
-        except (NoAnswer, Unreachable):
+        except McsecError:
             return
 
     async def confirmed(self) -> None:
@@ -136,16 +135,12 @@ class Call:
 
     async def _request(self, request: Request) -> Response:
         def again(_: Response) -> None:
-            self._serving.spawn(self._acknowledge_again(request))
+            self._serving.spawn(self.acknowledge(request))
 
         response = await ask(self._core, request, self._way(), on_again=again)
         if response.status in (408, 481):
             self._lose(f"the peer answered {response.status}")
         return response
-
-    async def _acknowledge_again(self, invite: Request) -> None:
-        with contextlib.suppress(Unreachable):
-            await self.acknowledge(invite)
 
     def _way(self) -> Peer | None:
         usable = self._flow is not None and not self.dialog.routes and self._core.transport.usable(self._flow)
@@ -272,11 +267,11 @@ class Call:
     async def _refresh(self) -> None:
         try:
             response = await self.reinvite(self._body, self._content_type or "")
-        except PeerError as error:
-            self._lose(f"the session could not be refreshed: {error.code}")
-            return
         except WrongState:
             # Another re-INVITE is under way, which refreshes the session as well.
+            return
+        except McsecError as error:
+            self._lose(f"the session could not be refreshed: {error.code}")
             return
         if not response.ok and self.state is CallState.CONFIRMED:
             self._lose(f"the session could not be refreshed: {response.status}")
@@ -289,7 +284,7 @@ class Call:
     async def _say_bye(self) -> None:
         try:
             await ask(self._core, self.dialog.request("BYE"), self._way())
-        except PeerError:
+        except McsecError:
             return
 
     def _go(self, what: CallInput, reason: str = "") -> None:

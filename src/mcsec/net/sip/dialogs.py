@@ -10,6 +10,7 @@ from mcsec.net.sip.compose import MAX_FORWARDS
 from mcsec.net.sip.errors import BadMessage
 from mcsec.net.sip.headers import Headers
 from mcsec.net.sip.message import Message, Request, Response
+from mcsec.net.sip.peer import Hop
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import CSEQ_LIMIT, CSeq, NameAddr, decode_addresses
 
@@ -71,6 +72,7 @@ class Dialog:
         self.target = target
         self.routes = tuple(routes)
         self.contact = contact
+        self._check_way()
         self._local_cseq, self._remote_cseq = local_cseq, remote_cseq
 
     @classmethod
@@ -186,6 +188,14 @@ class Dialog:
         if response.ok:
             self._refresh(response.cseq.method, response)
 
+    def _check_way(self) -> None:
+        """A dialog whose requests could go nowhere is refused when it is made, not found out when it must end."""
+        first = NameAddr.decode(self.routes[0]).uri if self.routes else self.target
+        try:
+            Hop.of(Uri.decode(first))
+        except InvalidValue as error:
+            raise BadMessage(f"no request can follow to {first!r}: {error}", clause="RFC 3261 12.1") from None
+
     def continue_from(self, cseq: int) -> None:
         """Number our requests from here on, for a dialog that a NOTIFY made out of our SUBSCRIBE."""
         self._local_cseq = max(self._local_cseq, cseq)
@@ -194,10 +204,16 @@ class Dialog:
         """Take the route set from the answer when a NOTIFY came first and proxies recorded nothing in it."""
         if not self.routes and response.to.tag == self.id.remote_tag:
             self.routes = tuple(reversed(response.headers.listed("Record-Route")))
+            self._check_way()
 
     def _refresh(self, method: str, message: Message) -> None:
         if method in _REFRESHING and "Contact" in message.headers:
-            self.target = _target(message)
+            before, self.target = self.target, _target(message)
+            try:
+                self._check_way()
+            except BadMessage:
+                self.target = before
+                raise
 
 
 def first_hop(request: Request) -> str | None:

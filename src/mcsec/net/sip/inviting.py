@@ -13,7 +13,7 @@ from mcsec.net.sip.compose import make_cancel
 from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog
 from mcsec.net.sip.effects import ClientKey
-from mcsec.net.sip.errors import BadMessage, Unreachable
+from mcsec.net.sip.errors import BadMessage
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.serving import Serving
@@ -162,10 +162,9 @@ class Invitation:
             self._answer.set_result(call)
 
     async def _acknowledge(self, call: Call, *, end: bool = False) -> None:
-        with contextlib.suppress(Unreachable):
-            await call.acknowledge(self._request)
-            if end:
-                await call.hang_up()
+        await call.acknowledge(self._request)
+        if end:
+            await call.hang_up()
 
     async def _end_all(self) -> None:
         for call in self._calls.values():

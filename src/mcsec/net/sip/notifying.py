@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from mcsec.errors import DecodeError, PeerError, WrongState
+from mcsec.errors import DecodeError, McsecError, WrongState
 from mcsec.net.sip.asking import ask
 from mcsec.net.sip.compose import make_response, new_tag, refusal
 from mcsec.net.sip.core import Core
@@ -117,7 +117,7 @@ class Subscriber:
         )
         try:
             response = await ask(self._core, request, self._flow if usable else None)
-        except PeerError as error:
+        except McsecError as error:
             self._end(SubscriptionInput.GONE, error.code)
             return
         if not response.ok and response.status not in (500, 503):

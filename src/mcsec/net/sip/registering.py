@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from mcsec.errors import CheckFailed, PeerError
+from mcsec.errors import CheckFailed, McsecError
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.message import Request, Response
@@ -41,13 +41,13 @@ async def keep_registered(
         while following is not None:
             try:
                 response = await _ask(endpoint, registration, following, target, credentials)
-            except PeerError as error:
+            except McsecError as error:
                 registration.failed(error.code, clock.now())
                 return
             following = registration.answered(response, clock.now())
         hop = target or endpoint.core.ways.next_hop(request)
         if not isinstance(hop, Peer) and hop.transport != "UDP":
-            with contextlib.suppress(PeerError):
+            with contextlib.suppress(McsecError):
                 flows.clear()
                 flows.add((await endpoint.core.transport.reach(hop)).flow)
 

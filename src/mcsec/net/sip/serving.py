@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol
 
-from mcsec.errors import DecodeError, InvalidValue, PeerError
+from mcsec.errors import DecodeError, InvalidValue, McsecError, PeerError
 from mcsec.net.sip.compose import make_response, refusal
 from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import DialogId
 from mcsec.net.sip.effects import RequestArrived, ServerKey
+from mcsec.net.sip.events import DeliveryFailed
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.vetting import objection
@@ -117,11 +118,24 @@ class Serving:
             self.spawn(self._wait_for(answer, arrived))
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run something in the background; it is cancelled when the endpoint closes."""
-        task = asyncio.create_task(work)
+        """Run something in the background; it is cancelled when the endpoint closes.
+
+        Nobody waits for it, so what goes wrong in it is told and goes no further.
+        """
+        task = asyncio.create_task(self._alone(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _alone(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except McsecError as error:
+            self.core.counters.deliveries_failed += 1
+            self.core.tell(DeliveryFailed("", str(error)))
+        # As in call(): a fault in here must not be lost, and must not spread.
+        except Exception as error:  # noqa: BLE001
+            self.core.handler_failed("", error)
 
     async def close(self, grace: float) -> None:
         """Refuse new requests, give running handlers ``grace`` seconds, then cancel them."""

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcsec.errors import DecodeError, PeerError
+from mcsec.errors import DecodeError, McsecError, PeerError
 from mcsec.net.sip.asking import ask
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.core import Core
@@ -108,7 +108,7 @@ class Subscription:
         self._cancel_timer("refresh")
         self._expires = 0
         answered = False
-        with contextlib.suppress(PeerError):
+        with contextlib.suppress(McsecError):
             answered = (await self._ask_again()).ok
         if answered and not self._over:
             with contextlib.suppress(TimeoutError):
@@ -191,7 +191,7 @@ class Subscription:
     async def _refresh(self) -> None:
         try:
             response = await self._ask_again()
-        except PeerError:
+        except McsecError:
             # It lasts until it expires; perhaps the peer is back by then.
             return
         if response.status in (404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604):
