@@ -40,10 +40,12 @@ impl Affine {
             .try_into()
             .map_err(|_| Error::Size(what, POINT_OCTETS, octets.len()))?;
         let (first, x, y) = split(octets);
+        // public: what is no point is refused.
         let point = match (first, Fp::from_octets(x), Fp::from_octets(y)) {
             (4, Some(x), Some(y)) => Self { x, y },
             _ => return Err(Error::Invalid(what)),
         };
+        // public: what is not on the curve is refused.
         if bool::from(point.on_curve()) {
             Ok(point)
         } else {
@@ -151,6 +153,7 @@ impl Projective {
 
     /// The affine point, unless it is infinity.
     pub(crate) fn to_affine(self) -> Option<Affine> {
+        // public: infinity is refused wherever it comes out.
         if bool::from(self.z.is_zero()) {
             return None;
         }

@@ -91,17 +91,12 @@ impl<K: Kernel> Engine for Tables<K> {
         of_z.zeroize();
         point.zeroize();
         power.zeroize();
+        // public: that the point is infinity refuses the identity.
         (!infinite).then_some(numbers)
     }
 
     fn encapsulate_group(&self, scalars: &[Scalars]) -> Vec<Encapsulated> {
-        encapsulate_group(
-            self.k,
-            &self.shared.base,
-            &self.key,
-            &self.shared.power,
-            scalars,
-        )
+        encapsulate_group(self.k, self.shared, &self.key, scalars)
     }
 
     fn fix_argument(&self, point: &Affine) -> Option<Box<dyn Pairing>> {

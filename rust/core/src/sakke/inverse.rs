@@ -28,7 +28,7 @@ pub(crate) fn invert(value: &Limbs, modulus: &Limbs, scale: &Limbs) -> Limbs {
         steps.apply(&mut f, &mut g);
     }
     // d is in (-2m, m), and to be negated where f is -1.
-    let negative = f[16] >> 63;
+    let negative = sign_mask(&f);
     add_where_negative(&mut d, &m);
     for digit in &mut d {
         *digit = (*digit ^ negative).wrapping_sub(negative);
@@ -153,9 +153,14 @@ fn inverse_of_low_digit(m: u64) -> u64 {
     inverse & MASK
 }
 
+/// All ones for a negative number.
+fn sign_mask(d: &Digits) -> i64 {
+    uint::opaque((d[16] >> 63).cast_unsigned()).cast_signed()
+}
+
 /// Adds m to a negative d.
 fn add_where_negative(d: &mut Digits, m: &Digits) {
-    let all_ones = d[16] >> 63;
+    let all_ones = sign_mask(d);
     for (d, m) in d.iter_mut().zip(m) {
         *d = d.wrapping_add(m & all_ones);
     }

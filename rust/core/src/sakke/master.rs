@@ -32,6 +32,7 @@ impl MasterSecret {
             .ok_or(Error::Size("z", 128, given.len()))?;
         octets[at..].copy_from_slice(given);
         let z = Fq::from_octets(&octets).ok_or(Error::Invalid("z"))?;
+        // public: a z of zero is refused.
         if bool::from(z.is_zero()) {
             return Err(Error::Invalid("z"));
         }
@@ -90,6 +91,7 @@ impl MasterSecret {
             .iter()
             .map(|identity| hash::identity_to_scalar(identity.as_ref()).add(&self.z))
             .collect();
+        // public: that a scalar is zero refuses the identity.
         if scalars.iter().any(|scalar| bool::from(scalar.is_zero())) {
             return Err(Error::Invalid("identity"));
         }

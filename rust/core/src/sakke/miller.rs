@@ -195,6 +195,7 @@ impl Functions {
             x: point.x,
             y: point.y.neg(),
         };
+        // public: a point of another order is refused.
         if !bool::from(end.equals(&opposite)) {
             return None;
         }

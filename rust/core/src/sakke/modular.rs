@@ -7,6 +7,8 @@ use core::marker::PhantomData;
 use subtle::Choice;
 use zeroize::Zeroize;
 
+#[cfg(target_arch = "x86_64")]
+use super::adx::Adx;
 use super::inverse;
 use super::params;
 use super::uint::{self, Limbs};
@@ -43,7 +45,7 @@ pub(crate) const fn power_of_two(m: &Limbs, n: u32) -> Limbs {
     while i < n {
         let (twice, carry) = uint::add(&out, &out);
         let (reduced, borrow) = uint::sub(&twice, m);
-        out = uint::select(&reduced, &twice, borrow & (1 - carry));
+        out = uint::select(&reduced, &twice, borrow & !carry);
         i += 1;
     }
     out
@@ -95,10 +97,11 @@ impl<T: Modulus> Residue<T> {
         Self(montgomery::<T>(value, &T::R2), PhantomData)
     }
 
-    /// From 128 octets; `None` unless they are an integer below M. Whether they are is public.
+    /// From 128 octets; `None` unless they are an integer below M.
     pub(crate) fn from_octets(octets: &[u8; 128]) -> Option<Self> {
         let value = uint::from_octets(octets);
         let (_, below) = uint::sub(&value, &T::M);
+        // public: a number that is not below M is refused.
         (below == 1).then(|| Self::from_limbs(&value))
     }
 
@@ -117,10 +120,7 @@ impl<T: Modulus> Residue<T> {
         let (sum, carry) = uint::add(&self.0, &other.0);
         let (reduced, borrow) = uint::sub(&sum, &T::M);
         // The sum is below M only when it did not overflow and M could not be taken away.
-        Self(
-            uint::select(&reduced, &sum, borrow & (1 - carry)),
-            PhantomData,
-        )
+        Self(uint::select(&reduced, &sum, borrow & !carry), PhantomData)
     }
 
     /// self - other.
@@ -204,37 +204,56 @@ pub(crate) fn invert_all<T: Modulus>(values: &mut [Residue<T>]) {
     before.zeroize();
 }
 
-/// a * b / 2^1024 mod M, fully reduced (coarsely integrated operand scanning).
+/// a * b / 2^1024 mod M, fully reduced.
 fn montgomery<T: Modulus>(a: &Limbs, b: &Limbs) -> Limbs {
-    let mut t = [0u64; 16];
-    let mut top = 0u64;
-    for &y in b {
-        let mut carry = 0;
-        for (t, &x) in t.iter_mut().zip(a) {
-            (*t, carry) = multiply_add(x, y, *t, carry);
-        }
-        let (sum, over) = top.overflowing_add(carry);
-        let m = t[0].wrapping_mul(T::N0);
-        let (_, mut carry) = multiply_add(m, T::M[0], t[0], 0);
-        for i in 1..16 {
-            (t[i - 1], carry) = multiply_add(m, T::M[i], t[i], carry);
-        }
-        let (sum, over2) = sum.overflowing_add(carry);
-        t[15] = sum;
-        top = u64::from(over) | u64::from(over2);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(adx) = Adx::detect() {
+        return montgomery_by_rows::<T>(a, b, |t, a, y| adx.add_product(t, a, y));
     }
-    let (reduced, borrow) = uint::sub(&t, &T::M);
-    uint::select(&reduced, &t, borrow & (1 - top))
+    montgomery_by_rows::<T>(a, b, add_product)
 }
 
-/// x * y + t + carry as (low, high); it always fits.
+/// The same, given how to add a row: `add(t, a, y)` makes t + a * y, leaves 16 limbs in t and returns the highest.
 #[inline(always)]
-const fn multiply_add(x: u64, y: u64, t: u64, carry: u64) -> (u64, u64) {
-    let wide = (x as u128)
-        .wrapping_mul(y as u128)
-        .wrapping_add(t as u128)
-        .wrapping_add(carry as u128);
-    (wide as u64, (wide >> 64) as u64)
+fn montgomery_by_rows<T: Modulus>(
+    a: &Limbs,
+    b: &Limbs,
+    add: impl Fn(&mut Limbs, &Limbs, u64) -> u64,
+) -> Limbs {
+    // Row i works on limbs i to i + 15, and leaves limb i zero.
+    let mut limbs = [0; 32];
+    let mut top = 0;
+    for (i, &y) in b.iter().enumerate() {
+        let (_, rest) = limbs.split_at_mut(i);
+        let Some((t, above)) = rest.split_first_chunk_mut() else {
+            break;
+        };
+        let carry = add(t, a, y);
+        let m = t[0].wrapping_mul(T::N0);
+        let (sum, over) = carry.overflowing_add(top);
+        let (sum, over2) = sum.overflowing_add(add(t, &T::M, m));
+        above[0] = sum;
+        top = u64::from(over) | u64::from(over2);
+    }
+    let mut t = [0; 16];
+    t.copy_from_slice(&limbs[16..]);
+    let (reduced, borrow) = uint::sub(&t, &T::M);
+    uint::select(&reduced, &t, borrow & !top)
+}
+
+/// t + a * y: the lowest 16 limbs stay in `t`, the highest is returned.
+#[inline(always)]
+fn add_product(t: &mut Limbs, a: &Limbs, y: u64) -> u64 {
+    let mut carry = 0;
+    for (t, &x) in t.iter_mut().zip(a) {
+        let wide = u128::from(x)
+            .wrapping_mul(u128::from(y))
+            .wrapping_add(u128::from(*t))
+            .wrapping_add(u128::from(carry));
+        *t = wide as u64;
+        carry = (wide >> 64) as u64;
+    }
+    carry
 }
 
 #[cfg(test)]
@@ -257,6 +276,30 @@ mod tests {
             assert_eq!(uint::sub(value.invert().raw(), &T::M).1, 1);
         }
         assert!(bool::from(Residue::<T>::ZERO.invert().is_zero()));
+    }
+
+    /// Long rows of ones carry furthest.
+    #[test]
+    fn rows_agree() {
+        let ones = [u64::MAX; 16];
+        let mut limbs = vec![[0; 16], ones, FieldPrime::M, GroupOrder::M, FieldPrime::R2];
+        limbs.extend(samples::<FieldPrime>().iter().map(|sample| *sample.raw()));
+        for (a, t) in limbs.iter().zip(limbs.iter().rev()) {
+            for y in [0, 1, 2, FieldPrime::N0, u64::MAX - 1, u64::MAX] {
+                #[cfg(target_arch = "x86_64")]
+                if let Some(adx) = Adx::detect() {
+                    let (mut plain, mut fast) = (*t, *t);
+                    let carry = add_product(&mut plain, a, y);
+                    assert_eq!(adx.add_product(&mut fast, a, y), carry);
+                    assert_eq!(fast, plain);
+                }
+            }
+        }
+        let values = samples::<FieldPrime>();
+        for (a, b) in values.iter().zip(values.iter().rev()) {
+            let slow = montgomery_by_rows::<FieldPrime>(a.raw(), b.raw(), add_product);
+            assert_eq!(a.mul(b).raw(), &slow);
+        }
     }
 
     #[test]

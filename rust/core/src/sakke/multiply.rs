@@ -14,7 +14,8 @@ use super::kernel::{Kernel, LANES};
 use super::modular::Fp;
 use super::ratio::Ratio;
 use super::recode::{Digit, EightDigits, recode, windows, windows_below_q};
-use super::sum::{Points, Sums, invert_all, sum_lists};
+use super::shared::Shared;
+use super::sum::{Points, Sums, invert_all};
 use super::table::{PointTable, PowerTable};
 use super::uint::Limbs;
 
@@ -39,10 +40,16 @@ pub(crate) fn multiply<K: Kernel>(k: K, products: &[(&PointTable<K>, &Limbs)]) -
         )
     };
     let affine = windows_below_q(width) / share;
-    let list = (0..affine).map(column).collect();
     let one = k.all(&Fp::ONE);
     let rest = (affine..count / share).map(|c| Sums::new(&column(c), &one));
-    let mut sums = sum_lists(k, vec![list]).into_iter().chain(rest);
+    let lower = K::shared().with_workspace(|work| {
+        work.resize(k, 1, affine);
+        for (points, c) in work.lists().flatten().zip(0..) {
+            *points = column(c);
+        }
+        work.sum(k)
+    });
+    let mut sums = lower.into_iter().chain(rest);
     let first = sums.next().unwrap_or(Sums {
         x: one,
         y: one,
@@ -136,11 +143,11 @@ pub(crate) type Encapsulated = Option<[Fp; 3]>;
 /// Eight recipients at a time: each has a lane, and all share the look-ups and inversions.
 pub(crate) fn encapsulate_group<K: Kernel>(
     k: K,
-    base: &PointTable<K>,
+    shared: &Shared<K>,
     key: &PointTable<K>,
-    power: &PowerTable<K>,
     recipients: &[Scalars],
 ) -> Vec<Encapsulated> {
+    let (base, power) = (&shared.base, &shared.power);
     let width = base.width();
     let eights: Zeroizing<Vec<Eight>> = Zeroizing::new(
         recipients
@@ -150,51 +157,67 @@ pub(crate) fn encapsulate_group<K: Kernel>(
     );
     let on_base = |i: usize| eights.iter().map(move |eight| &eight.on_base[i]);
     let on_key = |i: usize| eights.iter().map(move |eight| &eight.on_key[i]);
-    let count = eights.len();
-    let zero = k.all(&Fp::ZERO);
+    // For each eight its points on the base, then its points on the key.
+    let look_up = |i: usize, to: Vec<&mut Points<K>>| {
+        let (to_base, to_key) = alternate(to);
+        base.look_up_one(k, i, on_base(i), to_base);
+        key.look_up_one(k, i, on_key(i), to_key);
+    };
     let affine = windows_below_q(width);
+    let one = k.all(&Fp::ONE);
+    let zero = k.all(&Fp::ZERO);
 
-    let mut powers = vec![Powers::one(k); count];
-    let mut entries = vec![zero; count];
-    for i in 0..windows(width) {
-        power.look_up_one(k, i, on_key(i).zip(&mut entries));
-        for ((powers, entry), digits) in powers.iter_mut().zip(&entries).zip(on_key(i)) {
-            powers.mul_unit(k, entry, digits);
+    let mut powers = vec![Powers::one(k); eights.len()];
+    let mut entries = vec![zero; eights.len()];
+    let mut highest = vec![Points { x: zero, y: zero }; 2 * eights.len()];
+    let mut sums: Vec<Sums<K>> = K::shared().with_workspace(|work| {
+        work.resize(k, 2 * eights.len(), affine);
+        for i in 0..windows(width) {
+            // The tables do not fit the nearer caches: while powers are multiplied, the next rows come in.
+            base.prefetch(k, i);
+            key.prefetch(k, i);
+            power.look_up_one(k, i, on_key(i).zip(&mut entries));
+            for ((powers, entry), digits) in powers.iter_mut().zip(&entries).zip(on_key(i)) {
+                powers.mul_unit(k, entry, digits);
+            }
+            if i < affine {
+                look_up(i, work.lists().map(|list| &mut list[i]).collect());
+            }
+            if i + 1 < windows(width) {
+                power.prefetch(k, i + 1);
+            }
+        }
+        let sums = work.sum(k);
+        sums.chunks_exact(2)
+            .map(|two| two[0].add(k, &two[1]))
+            .collect()
+    });
+    for i in affine..windows(width) {
+        look_up(i, highest.iter_mut().collect());
+        for (two, sum) in highest.chunks_exact(2).zip(&mut sums) {
+            for points in two {
+                *sum = sum.add(k, &Sums::new(points, &one));
+            }
         }
     }
     entries.zeroize();
-
-    // First the lists of the base point, then those of the key.
-    let empty = Points { x: zero, y: zero };
-    let mut lists = vec![vec![empty; affine]; 2 * count];
-    for i in 0..affine {
-        let mut to: Vec<&mut Points<K>> = lists.iter_mut().map(|list| &mut list[i]).collect();
-        let (to_base, to_key) = to.split_at_mut(count);
-        base.look_up_one(k, i, on_base(i), to_base);
-        key.look_up_one(k, i, on_key(i), to_key);
-    }
-    let mut sums = sum_lists(k, lists);
-    let of_key = sums.split_off(count);
-    let one = k.all(&Fp::ONE);
-    let mut highest = vec![empty; 2 * count];
-    for (sum, other) in sums.iter_mut().zip(&of_key) {
-        *sum = sum.add(k, other);
-    }
-    for i in affine..windows(width) {
-        let mut to: Vec<&mut Points<K>> = highest.iter_mut().collect();
-        let (to_base, to_key) = to.split_at_mut(count);
-        base.look_up_one(k, i, on_base(i), to_base);
-        key.look_up_one(k, i, on_key(i), to_key);
-        for (n, points) in highest.iter().enumerate() {
-            sums[n % count] = sums[n % count].add(k, &Sums::new(points, &one));
-        }
-    }
     highest.zeroize();
     let mut out = to_numbers(k, &mut sums, &mut powers);
     out.truncate(recipients.len());
     sums.zeroize();
     powers.zeroize();
     out
+}
+
+/// Elements at even and at odd positions.
+fn alternate<T>(all: Vec<T>) -> (Vec<T>, Vec<T>) {
+    let (mut even, mut odd) = (Vec::new(), Vec::new());
+    let mut all = all.into_iter();
+    while let Some(first) = all.next() {
+        even.push(first);
+        odd.extend(all.next());
+    }
+    (even, odd)
 }
 
 /// Digits of eight recipients' scalars, window by window.
@@ -263,6 +286,7 @@ fn to_numbers<K: Kernel>(
         let y = k.unpack(&k.mul(&sum.y, z));
         let mut w = k.unpack(&k.mul(&powers.b, a));
         for lane in 0..LANES {
+            // public: that a point is infinity refuses the identity.
             out.push((!infinite[out.len()]).then_some([x[lane], y[lane], w[lane]]));
         }
         w.zeroize();

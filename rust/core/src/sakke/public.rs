@@ -153,6 +153,7 @@ impl PublicKey {
         });
         let point = point.to_affine().ok_or(Error::Invalid("identity"))?;
         let value = fixed.pairing(&point).value();
+        // public: a wrong RSK is refused.
         if bool::from(value.equal(&Fp::from_limbs(&params::G))) {
             Ok(fixed)
         } else {

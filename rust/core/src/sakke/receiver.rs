@@ -33,7 +33,7 @@ impl Receiver {
     }
 
     /// The SSV (16 octets) in a SED of 273 octets. `trimmed_g` allows a second try for senders that hash g^r without
-    /// its leading zero octets; the R check guards it like the first.
+    /// its leading zero octets; the R check guards it like the first. How many octets the second try hashes is not hidden.
     ///
     /// # Errors
     /// [`Error::Size`], [`Error::Invalid`] when R is not on the curve, [`Error::Check`] when the R check fails.
@@ -50,9 +50,10 @@ impl Receiver {
         let mut w = pairing.value().to_octets();
         pairing.zeroize();
         let mut opened = self.open(&w, h, &r);
-        if opened.is_err() && trimmed_g && w[0] == 0 {
-            let leading = w.iter().take_while(|octet| **octet == 0).count();
-            opened = self.open(&w[leading..], h, &r);
+        if opened.is_err() && trimmed_g {
+            // Made whether or not there is a zero to leave out, so that its being made says nothing about w.
+            let zeros = w.iter().take_while(|octet| **octet == 0).count();
+            opened = self.open(&w[zeros..], h, &r);
         }
         w.zeroize();
         opened
@@ -65,6 +66,7 @@ impl Receiver {
         let mut scalar = hash::to_scalar(&[ssv.expose(), &self.identity]);
         let matches = self.public.made_with(&scalar, &self.b, r);
         scalar.zeroize();
+        // public: a message that fails the R check is refused.
         if matches {
             Ok(ssv)
         } else {

@@ -141,74 +141,100 @@ pub(crate) fn invert_all<K: Kernel>(k: K, values: &mut [K::Lanes]) {
     inverse.zeroize();
 }
 
-/// In every list, adds the point at each odd multiple of `step` to the one `step` before it, with one inversion for all.
-/// No two such points may have the same x in a lane.
-pub(crate) fn add_neighbours<K: Kernel>(k: K, lists: &mut [Vec<Points<K>>], step: usize) {
-    let count: usize = lists.iter().map(|list| pairs(list.len(), step)).sum();
-    let mut product = k.all(&Fp::ONE);
-    let mut before: Vec<K::Lanes> = Vec::with_capacity(count);
-    for list in lists.iter() {
-        for pair in list.chunks(2 * step).filter(|pair| pair.len() > step) {
-            before.push(product);
-            product = k.mul(&product, &k.sub(&pair[step].x, &pair[0].x));
-        }
-    }
-    let mut inverse = invert(k, &product);
-    let mut befores = before.iter().rev();
-    for list in lists.iter_mut().rev() {
-        let pairs = list.chunks_mut(2 * step).rev();
-        for (pair, before) in pairs.filter(|pair| pair.len() > step).zip(&mut befores) {
-            let (a, b) = pair.split_at_mut(step);
-            let (a, b) = (&mut a[0], &b[0]);
-            let run = k.sub(&b.x, &a.x);
-            let slope = k.mul(&k.sub(&b.y, &a.y), &k.mul(&inverse, before));
-            inverse = k.mul(&inverse, &run);
-            let x = k.reduced_sub(&k.square(&slope), &k.add(&a.x, &b.x));
-            let y = k.mul(&slope, &k.sub(&a.x, &x));
-            a.y = k.reduced_sub(&y, &a.y);
-            a.x = x;
-        }
-    }
-    before.zeroize();
-    product.zeroize();
-    inverse.zeroize();
+/// Lists of one length, one after the other, and room for what adding takes. It is wiped after use.
+pub(crate) struct Workspace<K: Kernel> {
+    points: Vec<Points<K>>,
+    length: usize,
+    before: Vec<K::Lanes>,
 }
 
-/// Pairs at a distance of `step` in a list of `length`.
-const fn pairs(length: usize, step: usize) -> usize {
-    length.div_ceil(step) / 2
+impl<K: Kernel> Default for Workspace<K> {
+    fn default() -> Self {
+        Self {
+            points: Vec::new(),
+            length: 1,
+            before: Vec::new(),
+        }
+    }
 }
 
-/// The sum of every list, the last few additions of each by complete formulas. No list may be empty.
-pub(crate) fn sum_lists<K: Kernel>(k: K, mut lists: Vec<Vec<Points<K>>>) -> Vec<Sums<K>> {
-    // A level of the tree saves about four multiplications for each of its additions and costs an inversion.
-    const WORTH_AN_INVERSION: usize = 6;
-    let mut step = 1;
-    while lists
-        .iter()
-        .map(|list| pairs(list.len(), step))
-        .sum::<usize>()
-        >= WORTH_AN_INVERSION
-    {
-        add_neighbours(k, &mut lists, step);
-        step *= 2;
+impl<K: Kernel> Workspace<K> {
+    /// Makes room for `count` lists of `length` points.
+    pub(crate) fn resize(&mut self, k: K, count: usize, length: usize) {
+        let zero = k.all(&Fp::ZERO);
+        self.length = length;
+        self.points
+            .resize(count * length, Points { x: zero, y: zero });
+        self.before.resize(count * length / 2, zero);
     }
-    let one = k.all(&Fp::ONE);
-    lists
-        .iter_mut()
-        .map(|list| {
-            let mut points = list
-                .iter()
-                .step_by(step)
-                .map(|points| Sums::new(points, &one));
-            let first = points.next().unwrap_or(Sums {
-                x: one,
-                y: one,
-                z: one,
-            });
-            let sum = points.fold(first, |sum, points| sum.add(k, &points));
-            list.zeroize();
-            sum
-        })
-        .collect()
+
+    /// The lists.
+    pub(crate) fn lists(&mut self) -> core::slice::ChunksExactMut<'_, Points<K>> {
+        self.points.chunks_exact_mut(self.length)
+    }
+
+    /// In every list, adds the point at each odd multiple of `step` to the one `step` before it, with one inversion for
+    /// all. No two such points may have the same x in a lane.
+    pub(crate) fn add_neighbours(&mut self, k: K, step: usize) {
+        let mut product = k.all(&Fp::ONE);
+        let mut before = self.before.iter_mut();
+        for list in self.points.chunks_exact(self.length) {
+            let pairs = list.chunks(2 * step).filter(|pair| pair.len() > step);
+            for (pair, before) in pairs.zip(&mut before) {
+                *before = product;
+                product = k.mul(&product, &k.sub(&pair[step].x, &pair[0].x));
+            }
+        }
+        let unused = before.len();
+        let used = self.before.len() - unused;
+        let mut inverse = invert(k, &product);
+        let mut before = self.before[..used].iter().rev();
+        for list in self.points.chunks_exact_mut(self.length).rev() {
+            let pairs = list.chunks_mut(2 * step).rev();
+            for (pair, before) in pairs.filter(|pair| pair.len() > step).zip(&mut before) {
+                let (a, b) = pair.split_at_mut(step);
+                let (a, b) = (&mut a[0], &b[0]);
+                let run = k.sub(&b.x, &a.x);
+                let slope = k.mul(&k.sub(&b.y, &a.y), &k.mul(&inverse, before));
+                inverse = k.mul(&inverse, &run);
+                let x = k.reduced_sub(&k.square(&slope), &k.add(&a.x, &b.x));
+                let y = k.mul(&slope, &k.sub(&a.x, &x));
+                a.y = k.reduced_sub(&y, &a.y);
+                a.x = x;
+            }
+        }
+        product.zeroize();
+        inverse.zeroize();
+    }
+
+    /// The sum of every list, the last few additions of each by complete formulas.
+    pub(crate) fn sum(&mut self, k: K) -> Vec<Sums<K>> {
+        // A level of the tree saves about four multiplications for each of its additions and costs an inversion.
+        const WORTH_AN_INVERSION: usize = 6;
+        let mut step = 1;
+        let lists = self.points.len() / self.length;
+        while lists * (self.length.div_ceil(step) / 2) >= WORTH_AN_INVERSION {
+            self.add_neighbours(k, step);
+            step *= 2;
+        }
+        let one = k.all(&Fp::ONE);
+        self.points
+            .chunks_exact(self.length)
+            .map(|list| {
+                let first = Sums::new(&list[0], &one);
+                list.iter()
+                    .step_by(step)
+                    .skip(1)
+                    .fold(first, |sum, points| sum.add(k, &Sums::new(points, &one)))
+            })
+            .collect()
+    }
+}
+
+impl<K: Kernel> Zeroize for Workspace<K> {
+    fn zeroize(&mut self) {
+        // What is allocated stays, for the next user.
+        self.points.iter_mut().for_each(Zeroize::zeroize);
+        self.before.iter_mut().for_each(Zeroize::zeroize);
+    }
 }

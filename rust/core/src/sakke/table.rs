@@ -6,7 +6,7 @@ use super::modular::Fp;
 use super::params;
 use super::ratio::Ratio;
 use super::recode::{EightDigits, entries, windows};
-use super::sum::{Points, add_neighbours, invert_all};
+use super::sum::{Points, Workspace, invert_all};
 
 /// For each window i the points B, 3B, ..., (2^width - 1)B with B = [2^(width * i)] of the base.
 pub(crate) struct PointTable<K: Kernel> {
@@ -58,25 +58,21 @@ impl<K: Kernel> PointTable<K> {
         }
         let twice: Vec<Projective> = firsts.iter().map(|first| first.add(first)).collect();
         let twice = in_lanes(k, &to_affine_all(&twice));
-        let mut points: Vec<Vec<Points<K>>> = in_lanes(k, &to_affine_all(&firsts))
-            .into_iter()
-            .map(|points| vec![points])
-            .collect();
+        let mut work = Workspace::default();
+        work.resize(k, rows(width) / LANES, 2);
+        for (pair, first) in work.lists().zip(in_lanes(k, &to_affine_all(&firsts))) {
+            pair[0] = first;
+        }
         let mut x = K::table(rows(width), entries(width));
         let mut y = K::table(rows(width), entries(width));
         for at in 0..entries(width) {
-            for (group, points) in points.iter().enumerate() {
-                write(k, &mut x, width, group * LANES, at, &points[0].x);
-                write(k, &mut y, width, group * LANES, at, &points[0].y);
+            for ((group, pair), twice) in work.lists().enumerate().zip(&twice) {
+                write(k, &mut x, width, group * LANES, at, &pair[0].x);
+                write(k, &mut y, width, group * LANES, at, &pair[0].y);
+                pair[1] = *twice;
             }
             // Odd multiples below 2^8 of a point of order q never meet plus or minus its double.
-            for (pair, twice) in points.iter_mut().zip(&twice) {
-                pair.push(*twice);
-            }
-            add_neighbours(k, &mut points, 1);
-            for pair in &mut points {
-                pair.truncate(1);
-            }
+            work.add_neighbours(k, 1);
         }
         Self { width, x, y }
     }
@@ -90,13 +86,20 @@ impl<K: Kernel> PointTable<K> {
         (row(&self.x, self.width, i), row(&self.y, self.width, i))
     }
 
+    /// Asks the processor to fetch what will be looked up in window i.
+    pub(crate) fn prefetch(&self, k: K, i: usize) {
+        let (x, y) = self.row(i);
+        k.prefetch(x);
+        k.prefetch(y);
+    }
+
     /// The entries of window i for several times eight digits, each with the place for the points.
     pub(crate) fn look_up_one<'a>(
         &self,
         k: K,
         i: usize,
         digits: impl Iterator<Item = &'a EightDigits> + Clone,
-        out: &mut [&mut Points<K>],
+        mut out: Vec<&mut Points<K>>,
     ) {
         let (x, y) = self.row(i);
         let index = digits.clone().map(|digits| &digits.index);
@@ -182,6 +185,11 @@ impl<K: Kernel> PowerTable<K> {
     /// Window width in bits.
     pub(crate) const fn width(&self) -> usize {
         self.width
+    }
+
+    /// Asks the processor to fetch what will be looked up in window i.
+    pub(crate) fn prefetch(&self, k: K, i: usize) {
+        k.prefetch(row(&self.t, self.width, i));
     }
 
     /// t of the entries of window i for several times eight digits.

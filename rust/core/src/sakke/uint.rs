@@ -37,10 +37,16 @@ pub(crate) const fn sub(a: &Limbs, b: &Limbs) -> (Limbs, u64) {
     (out, borrow)
 }
 
+/// A mask of which the compiler does not know that it has two values only: it makes branches of such masks.
+#[inline]
+pub(crate) const fn opaque(mask: u64) -> u64 {
+    core::hint::black_box(mask)
+}
+
 /// `a` where `choose_b` is 0, `b` where it is 1.
 #[inline]
 pub(crate) const fn select(a: &Limbs, b: &Limbs, choose_b: u64) -> Limbs {
-    let mask = choose_b.wrapping_neg();
+    let mask = opaque(choose_b.wrapping_neg());
     let mut out = [0; 16];
     let mut i = 0;
     while i < 16 {

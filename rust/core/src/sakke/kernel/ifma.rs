@@ -5,7 +5,8 @@
 //! It calls functions that may only run on processors with AVX-512F and IFMA, and it loads and stores vectors. Both are
 //! sound for these reasons. An [`Ifma`] can only be had from [`Ifma::detect`], which asks the processor, and all code
 //! with `#[target_feature]` is entered through a method of it. Loads and stores go through [`load`] and [`store`], which
-//! take references to aligned arrays of exactly one vector. There is no other unsafe operation here.
+//! take references to aligned arrays of exactly one vector. Prefetches take addresses
+//! of references. There is no other unsafe operation here.
 
 #![allow(unsafe_code)]
 // Limbs are counted as in the formulas; several arrays share each count.
@@ -342,6 +343,13 @@ impl Kernel for Ifma {
         let part = row.len() / LIMBS;
         for (part, limb) in row.chunks_exact_mut(part).zip(&lanes.0) {
             part[at / LANES].0[at % LANES] = limb.0[lane];
+        }
+    }
+
+    fn prefetch(self, row: &[Vector]) {
+        for vector in row {
+            // A prefetch reads nothing that the program would see, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(core::ptr::from_ref(vector).cast()) }
         }
     }
 

@@ -72,6 +72,8 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     fn table(rows: usize, entries: usize) -> Vec<Self::Cell>;
     /// Writes the value in `lane` as entry `at` of a row of a table.
     fn write(self, row: &mut [Self::Cell], at: usize, lanes: &Self::Lanes, lane: usize);
+    /// Asks the processor to fetch a row.
+    fn prefetch(self, _row: &[Self::Cell]) {}
     /// Entry `index[i]` of row i in each lane i. Reads all rows whole; what is read does not depend on the index.
     fn look_up(self, rows: &[&[Self::Cell]; LANES], index: &[u64; LANES]) -> Self::Lanes;
     /// The same with one row for all lanes, for several indices at a time, each with the place for its result.
