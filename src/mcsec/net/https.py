@@ -72,11 +72,58 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class _Gathering(asyncio.Transport):
+    """A transport that sends what was written in one step of the loop at once.
+
+    uvicorn writes head and body one after the other; together they are one record of TLS and one system call.
+    """
+
+    def __init__(self, inner: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._inner = inner
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._inner.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._inner.is_closing()
+
+    def pause_reading(self) -> None:
+        self._inner.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._inner.resume_reading()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(bytes(data))
+
+    def close(self) -> None:
+        self._flush()
+        self._inner.close()
+
+    def abort(self) -> None:
+        self._parts.clear()
+        self._inner.abort()
+
+    def _flush(self) -> None:
+        if self._parts:
+            octets = b"".join(self._parts)
+            self._parts.clear()
+            self._inner.write(octets)
+
+
 class _Protocol(HttpToolsProtocol):
-    """Tells the application who the client of a TLS connection is."""
+    """Answers in one piece, and tells the application who the client of a TLS connection is."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # wider above
-        super().connection_made(transport)
+        super().connection_made(_Gathering(transport, self.loop))
         peer = transport.get_extra_info("ssl_object")
         if peer is not None and peer.context.verify_mode != ssl.CERT_NONE:
             self.app_state = {**self.app_state, "client_certificate": peer.getpeercert(binary_form=True)}
