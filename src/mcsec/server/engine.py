@@ -291,20 +291,24 @@ class ServerEngine:
 
     def floor(
         self,
-        tmgi: Tmgi,
+        tmgi: Tmgi | None,
         group: str,
         message: FloorMessage,
         now: float,
         rules: GroupRules = ABSENT,
         constituent: str | None = None,
+        apart: Collection[str] = (),
     ) -> list[Sent]:
-        """Floor control of ``group`` for everyone who listens to its call.
+        """Floor control of ``group`` for everyone who listens to its call; without a bearer, to each by unicast.
 
         :param constituent: for a temporary group, the group in it whose listeners are meant.
+        :param apart: who does not hear the bearer, and gets it by unicast.
         """
-        listeners: Collection[str] = self.listeners.get(constituent or group, ())
-        sent = self._signalling.floor(str(tmgi), group, message, listeners, now, rules, constituent)
-        self._note_use(sent, Traffic.MBMS_FLOOR, tmgi, now)
+        heard: Collection[str] = self.listeners.get(constituent or group, ())
+        bearer = None if tmgi is None else str(tmgi)
+        sent = self._signalling.floor(bearer, group, message, heard, now, rules, constituent, apart)
+        if tmgi is not None:
+            self._note_use(sent, Traffic.MBMS_FLOOR, tmgi, now)
         return sent
 
     def grant(self, block: Block) -> None:

@@ -56,6 +56,24 @@ def _listening(function: Function, told: Listening, user: User, now: float) -> D
     return done
 
 
+def all_leave(function: Function, tmgi: Tmgi, now: float) -> tuple[dict[str, frozenset[str]], Done]:
+    """Nobody is served by the bearer any more, from this moment on: who heard which group's call there.
+
+    What has to be written is for the caller to carry out; until then a restart would only repeat this.
+    """
+    engine = function.engine
+    rotation = engine.keydown.msccks.get(str(tmgi))
+    gone = set() if rotation is None else set(rotation.audience.listeners)
+    heard = {group: frozenset(who & gone) for group, who in engine.listeners.items() if who & gone}
+    happened: list[Event] = []
+    for client in sorted(gone):
+        happened += engine.listens_no_more(client, tmgi, None, now)
+    writes = [server.listening(client, str(tmgi), "", False) for client in sorted(gone)]
+    for group, who in heard.items():
+        writes += [server.listening(client, str(tmgi), group, False) for client in sorted(who)]
+    return heard, function.done(happened, *writes)
+
+
 def _writes(user: User, tmgi: Tmgi, group: str, listens: bool) -> list[Write]:
     # Whoever does not hear the bearer hears no call on it either.
     groups = [group] if listens or group else ["", *sorted(user.groups)]

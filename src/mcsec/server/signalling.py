@@ -90,24 +90,34 @@ class Signalling:
 
     def floor(
         self,
-        tmgi: str,
+        tmgi: str | None,
         group: str,
         message: rtcp.Message,
         listeners: Collection[str],
         now: float,
         rules: GroupRules = ABSENT,
         constituent: str | None = None,
+        apart: Collection[str] = (),
     ) -> list[Sent]:
         """Floor control of ``group`` for its listeners: once on the bearer, and by unicast to whom that does not reach.
 
         The work grows with the listeners that the bearer does not reach, not with all of them.
 
+        :param tmgi: None where there is no bearer: all are told by unicast.
         :param constituent: for a temporary group, the group in it whose listeners they are.
+        :param apart: who does not hear the bearer and is told by unicast all the same.
         """
         question = Question(Traffic.MBMS_FLOOR, group, constituent=constituent, rules=rules)
-        planned = [self._on_bearer(question, tmgi, message, now)]
-        for listener in sorted(unreached(question, self._keys, listeners, now)):
-            planned.append(self._to_client(question, listener, message, now))
+        planned: list[_Planned | BroadcastRefused] = []
+        alone = set(apart)
+        if tmgi is None:
+            alone.update(listeners)
+        else:
+            planned.append(self._on_bearer(question, tmgi, message, now))
+            for listener in sorted(unreached(question, self._keys, listeners, now)):
+                planned.append(self._to_client(question, listener, message, now))
+        for client in sorted(alone):
+            planned.append(self._to_client(Question(Traffic.UNICAST_FLOOR, client), client, message, now))
         return self._send(planned)
 
     def to_client(self, client: str, message: rtcp.Message, now: float) -> Sent:
