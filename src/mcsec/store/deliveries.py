@@ -86,7 +86,7 @@ def wish_for_many(key_id: KeyId, groups: Collection[str] | None, now: float) -> 
         affiliated = select(affiliations.c.mc_service_id).where(affiliations.c.group_id.in_(sorted(groups)))
         source = source.where(users.c.mc_service_id.in_(affiliated))
     columns = ["mc_service_id", "key_id", "state", "urgency", "due", "attempts", "reason"]
-    return Write(upsert(deliveries).from_select(columns, source).on_conflict_do_nothing(), {})
+    return Write(upsert(deliveries).from_select(columns, source).on_conflict_do_nothing(), {}, alone=True)
 
 
 def wish(user: str, key_id: KeyId, now: float, urgency: int = LATE_JOINER) -> Write:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any, Self
 
 from sqlalchemy import Executable
@@ -37,13 +38,15 @@ _REFUSALS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One statement with its values. ``last``: it touches nothing that others of the transaction do, so it may come
-    after them; like writes are then executed together.
+    """One statement with its values.
+
+    Writes to one table keep their order; those to different tables may change places, so that like ones are executed
+    together. ``alone``: the statement reads other tables too, and stays where it is.
     """
 
     statement: Executable
     values: Mapping[str, Any]
-    last: bool = False
+    alone: bool = False
 
 
 Work = Callable[[AsyncConnection], Awaitable[Any]]
@@ -155,20 +158,17 @@ class GroupCommit:
 
     async def _commit(self, batch: list[_Waiting]) -> list[Any]:
         async with self._database.begin() as connection:
-            results = []
+            results: list[Any] = []
             pending: list[Write] = []
-            appended: list[Write] = []
             for waiting in batch:
-                for write in waiting.writes:
-                    (appended if write.last else pending).append(write)
-                if waiting.work is not None:
-                    await _execute(connection, pending)
-                    pending = []
-                    results.append(await waiting.work(connection))
-                else:
+                pending += waiting.writes
+                if waiting.work is None:
                     results.append(None)
+                    continue
+                await _execute(connection, pending)
+                pending = []
+                results.append(await waiting.work(connection))
             await _execute(connection, pending)
-            await _execute(connection, appended)
         self.transactions += 1
         return results
 
@@ -207,10 +207,19 @@ def _disk_refuses(error: StoreError) -> bool:
 
 async def _execute(connection: AsyncConnection, writes: list[Write]) -> None:
     """Runs of one statement are handed over together."""
-    start = 0
-    for end in range(1, len(writes) + 1):
-        if end == len(writes) or writes[end].statement is not writes[start].statement:
-            await connection.execute(
-                writes[start].statement, [dict(write.values) for write in writes[start:end]]
-            )
-            start = end
+    for statement, group in groupby(_sorted(writes), key=lambda write: write.statement):
+        await connection.execute(statement, [dict(write.values) for write in group])
+
+
+def _sorted(writes: list[Write]) -> Iterator[Write]:
+    """Table by table between those that stand alone."""
+    by_table: dict[object, list[Write]] = {}
+    for write in writes:
+        table = getattr(write.statement, "table", None)
+        if write.alone or table is None:
+            yield from chain.from_iterable(by_table.values())
+            by_table.clear()
+            yield write
+        else:
+            by_table.setdefault(table, []).append(write)
+    yield from chain.from_iterable(by_table.values())

@@ -160,7 +160,7 @@ def drop_key(key_id: KeyId) -> list[Write]:
 
 def append(record: Record) -> Write:
     """One record of provenance."""
-    return Write(_ADD_RECORD, {"sequence": record.sequence, "line": encode(record)}, last=True)
+    return Write(_ADD_RECORD, {"sequence": record.sequence, "line": encode(record)})
 
 
 def csk_place(user: str, key_id: KeyId) -> Place:
