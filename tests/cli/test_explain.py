@@ -154,3 +154,9 @@ def test_a_directory_is_no_message(tmp_path: Path) -> None:
 def test_without_an_argument() -> None:
     done = explain()
     assert done.exit_code == 2
+
+
+def test_a_file_whose_name_is_base64_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo").write_bytes(TAKEN)
+    assert octets_of(explain("demo", "--json")) == TAKEN

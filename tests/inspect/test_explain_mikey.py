@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from mcsec.inspect.annotate import NOT_DECODED
 from mcsec.inspect.explain_mikey import KIND, explain_mikey
-from mcsec.inspect.mikey_fields import FIELDS
+from mcsec.inspect.mikey_fields import FIELDS, PARTS
 from mcsec.mikey.cursor import Read
+from mcsec.mikey.extensions import TAG_OCTETS
 from mcsec.mikey.message import IMessage
 from support.imessages import imessages
 
@@ -79,3 +80,8 @@ def test_what_the_first_fields_say() -> None:
     assert said["HDR CSB ID"] == ("6abcdef0", "MuSiK-ID")
     assert said["HDR V and PRF function"] == (1, "V = 0, PRF-HMAC-SHA-256")
     assert said["T NTP seconds"] == (3599719634, "2014-01-26 10:07:14 UTC")
+
+
+def test_a_sealed_element_shorter_than_its_tag_is_shown_whole() -> None:
+    assert PARTS["ciphertext and tag"](TAG_OCTETS - 1) == []
+    assert [length for _, length, _ in PARTS["ciphertext and tag"](TAG_OCTETS + 3)] == [3, TAG_OCTETS]

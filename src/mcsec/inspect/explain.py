@@ -25,18 +25,19 @@ def read_message(argument: str) -> bytes:
     """
     if argument == "-":
         return _of_content(sys.stdin.buffer.read(MAX_OCTETS))
-    if (octets := _of_text(argument)) is not None:
-        return octets
-    path = Path(argument)
+    # The file first: a name may happen to be base64.
     try:
-        with path.open("rb") as file:
+        with Path(argument).open("rb") as file:
             return _of_content(file.read(MAX_OCTETS))
     except (OSError, ValueError):
+        octets = _of_text(argument)
+    if octets is None:
         raise InvalidValue(
             "neither hex nor base64, and no file of that name",
             code="explain.no-message",
             hint="give the message as hex or base64, a file, or - for standard input",
-        ) from None
+        )
+    return octets
 
 
 def explain_octets(octets: bytes) -> Explanation:

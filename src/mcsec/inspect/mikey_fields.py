@@ -173,6 +173,8 @@ def _signature_parts(length: int) -> list[Part]:
 
 
 def _sealed_parts(length: int) -> list[Part]:
+    if length < TAG_OCTETS:
+        return []
     return [
         ("ciphertext", length - TAG_OCTETS, "only the receiver can read it"),
         ("tag", TAG_OCTETS, ""),
