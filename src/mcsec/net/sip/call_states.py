@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from mcsec.errors import WrongState
+from mcsec.net.sip.tables import follow
 
 
 class CallState(StrEnum):
@@ -73,11 +73,8 @@ CALL: Final[dict[CallState, dict[CallInput, CallState]]] = {
 
 
 def step(state: CallState, what: CallInput) -> CallState:
-    """The next state.
+    """The next state of a call.
 
     :raises WrongState: the table has no such step.
     """
-    after = CALL[state].get(what)
-    if after is None:
-        raise WrongState(f"a call that is {state} takes no step {what!r}", code="sip.call-state")
-    return after
+    return follow(CALL, state, what, "call")

@@ -11,7 +11,7 @@ from mcsec.net.sip.asking import ask
 from mcsec.net.sip.call_states import CallInput, CallState, step
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.core import Core
-from mcsec.net.sip.dialogs import Dialog, OutOfOrder
+from mcsec.net.sip.dialogs import Dialog, OutOfOrder, status_for
 from mcsec.net.sip.effects import RequestArrived
 from mcsec.net.sip.errors import NoAnswer
 from mcsec.net.sip.message import Request, Response, encode
@@ -159,11 +159,8 @@ class Call:
                 self._core.respond(arrived.key, make_response(request, status, headers=headers))
                 return
             self.dialog.received(request)
-        except OutOfOrder:
-            self._core.respond(arrived.key, make_response(request, 500))
-            return
-        except DecodeError:
-            self._core.respond(arrived.key, make_response(request, 400))
+        except (OutOfOrder, DecodeError) as error:
+            self._core.respond(arrived.key, make_response(request, status_for(error)))
             return
         if request.method == "BYE":
             self._core.respond(arrived.key, make_response(request, 200))

@@ -191,26 +191,26 @@ def answer_to_bad(error: BadMessage) -> Response | None:
 
 def make_ack(request: Request, response: Response) -> Request:
     """The ACK of a client transaction for a final response that is no 2xx (RFC 3261 17.1.1.3)."""
-    via = request.vias[0]
-    lines = [("Via", via.encode()), ("Max-Forwards", MAX_FORWARDS), *_same(request, "From")]
-    lines += [("To", response.headers.get("To", "") or ""), *_same(request, "Call-ID")]
-    lines.append(("CSeq", CSeq(request.cseq.number, "ACK").encode()))
-    lines += _same(request, "Route")
-    return Request("ACK", request.uri, headers=Headers(lines))
+    return _companion(request, "ACK", response.headers.get("To", "") or "")
 
 
 def make_cancel(request: Request) -> Request:
     """The CANCEL of a request that was sent, with the same Via (RFC 3261 9.1)."""
-    via = request.vias[0]
-    lines = [("Via", via.encode()), ("Max-Forwards", MAX_FORWARDS), *_same(request, "From")]
-    lines += [*_same(request, "To"), *_same(request, "Call-ID")]
-    lines.append(("CSeq", CSeq(request.cseq.number, "CANCEL").encode()))
-    lines += _same(request, "Route")
-    return Request("CANCEL", request.uri, headers=Headers(lines))
+    return _companion(request, "CANCEL", request.headers.get("To", "") or "")
 
 
-def _same(request: Request, name: str) -> list[tuple[str, str]]:
-    return [(name, value) for value in request.headers.all(name)]
+def _companion(request: Request, method: str, to: str) -> Request:
+    """A request that goes the way of another one and is matched to it by the branch."""
+    lines = [
+        ("Via", request.vias[0].encode()),
+        ("Max-Forwards", MAX_FORWARDS),
+        ("From", request.headers.get("From", "") or ""),
+        ("To", to),
+        ("Call-ID", request.call_id),
+        ("CSeq", CSeq(request.cseq.number, method).encode()),
+        *(("Route", value) for value in request.headers.all("Route")),
+    ]
+    return Request(method, request.uri, headers=Headers(lines))
 
 
 def with_via(request: Request, via: Via) -> Request:

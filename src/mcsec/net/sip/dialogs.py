@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mcsec.errors import InvalidValue, Refused
+from mcsec.errors import DecodeError, InvalidValue, Refused
 from mcsec.net.sip.compose import MAX_FORWARDS
 from mcsec.net.sip.errors import BadMessage
 from mcsec.net.sip.headers import Headers
@@ -42,6 +42,11 @@ class OutOfOrder(Refused):
 
     code = "sip.dialog-order"
     clause = "RFC 3261 12.2.2"
+
+
+def status_for(error: OutOfOrder | DecodeError) -> int:
+    """How a request that a dialog cannot take is answered: 500 when it came late, 400 when it is broken."""
+    return 500 if isinstance(error, OutOfOrder) else 400
 
 
 def _target(message: Message) -> str:

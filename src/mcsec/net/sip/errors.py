@@ -8,6 +8,7 @@ from mcsec.errors import DecodeError, PeerError
 
 if TYPE_CHECKING:
     from mcsec.net.sip.headers import Headers
+    from mcsec.net.sip.message import Response
 
 
 class BadMessage(DecodeError):
@@ -42,6 +43,16 @@ class Unreachable(PeerError):
 
     code = "sip.unreachable"
     clause = "RFC 3261 8.1.3.1"
+
+
+class NotAccepted(PeerError):
+    """What we asked for was refused; ``response`` says how."""
+
+    what = "request"
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"the {self.what} was answered {response.status}")
+        self.response = response
 
 
 class NoAnswer(PeerError):

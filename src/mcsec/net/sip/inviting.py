@@ -13,7 +13,7 @@ from mcsec.net.sip.compose import make_cancel
 from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog
 from mcsec.net.sip.effects import ClientKey
-from mcsec.net.sip.errors import BadMessage
+from mcsec.net.sip.errors import BadMessage, NotAccepted
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.serving import Serving
@@ -21,15 +21,12 @@ from mcsec.net.sip.session_timer import agreed
 from mcsec.net.sip.ways import Target
 
 
-class CallRefused(PeerError):
-    """A call was not accepted; ``response`` says how."""
+class CallRefused(NotAccepted):
+    """A call was not accepted."""
 
     code = "sip.call-refused"
     clause = "RFC 3261 13.2.2.3"
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(f"the call was answered {response.status}")
-        self.response = response
+    what = "call"
 
 
 class Invitation:

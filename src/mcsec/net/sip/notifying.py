@@ -9,7 +9,7 @@ from mcsec.errors import DecodeError, McsecError, WrongState
 from mcsec.net.sip.asking import ask
 from mcsec.net.sip.compose import make_response, new_tag, refusal
 from mcsec.net.sip.core import Core
-from mcsec.net.sip.dialogs import Dialog, OutOfOrder
+from mcsec.net.sip.dialogs import Dialog, OutOfOrder, status_for
 from mcsec.net.sip.effects import RequestArrived
 from mcsec.net.sip.message import Request
 from mcsec.net.sip.peer import Peer
@@ -134,11 +134,8 @@ class Subscriber:
         try:
             self._dialog.received(request)
             same = same_event(request.headers.get("Event", "") or "", self.event)
-        except OutOfOrder:
-            self._core.respond(arrived.key, make_response(request, 500))
-            return
-        except DecodeError:
-            self._core.respond(arrived.key, make_response(request, 400))
+        except (OutOfOrder, DecodeError) as error:
+            self._core.respond(arrived.key, make_response(request, status_for(error)))
             return
         if not same:
             self._core.respond(arrived.key, make_response(request, 489))

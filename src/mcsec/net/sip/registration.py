@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from mcsec.errors import WrongState
 from mcsec.net.sip.compose import make_request, new_call_id
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.refreshing import Backoff, refresh_after, seconds
+from mcsec.net.sip.tables import follow
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import CSeq, NameAddr, decode_addresses
 
@@ -248,7 +248,4 @@ class Registration:
         )
 
     def _go(self, what: RegistrationInput) -> None:
-        after = REGISTRATION[self.state].get(what)
-        if after is None:
-            raise WrongState(f"a registration that is {self.state} takes no {what}", code="sip.registration")
-        self.state = after
+        self.state = follow(REGISTRATION, self.state, what, "registration")

@@ -7,12 +7,13 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcsec.errors import DecodeError, McsecError, PeerError
+from mcsec.errors import DecodeError, McsecError
 from mcsec.net.sip.asking import ask
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.core import Core
-from mcsec.net.sip.dialogs import Dialog, DialogId, OutOfOrder
+from mcsec.net.sip.dialogs import Dialog, DialogId, OutOfOrder, status_for
 from mcsec.net.sip.effects import RequestArrived
+from mcsec.net.sip.errors import NotAccepted
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.refreshing import refresh_after, seconds
@@ -27,15 +28,12 @@ from mcsec.net.sip.subscription_states import (
 from mcsec.net.sip.ways import Target
 
 
-class SubscriptionRefused(PeerError):
-    """A subscription was not accepted; ``response`` says how."""
+class SubscriptionRefused(NotAccepted):
+    """A subscription was not accepted."""
 
     code = "sip.subscription-refused"
     clause = "RFC 6665 4.1.2.1"
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(f"the subscription was answered {response.status}")
-        self.response = response
+    what = "subscription"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +120,8 @@ class Subscription:
         request = arrived.request
         try:
             status = self._take(request)
-        except OutOfOrder:
-            self._core.respond(arrived.key, make_response(request, 500))
-            return
-        except DecodeError:
-            self._core.respond(arrived.key, make_response(request, 400))
+        except (OutOfOrder, DecodeError) as error:
+            self._core.respond(arrived.key, make_response(request, status_for(error)))
             return
         if isinstance(status, int):
             self._core.respond(arrived.key, make_response(request, status))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from mcsec.errors import WrongState
 from mcsec.net.sip.errors import BadMessage
 from mcsec.net.sip.grammar import Params, is_token
 from mcsec.net.sip.refreshing import seconds
+from mcsec.net.sip.tables import follow
 
 
 class SubscriptionState(StrEnum):
@@ -49,14 +49,11 @@ SUBSCRIPTION: Final[dict[SubscriptionState, dict[SubscriptionInput, Subscription
 
 
 def step(state: SubscriptionState, what: SubscriptionInput) -> SubscriptionState:
-    """The next state.
+    """The next state of a subscription.
 
     :raises WrongState: the table has no such step.
     """
-    after = SUBSCRIPTION[state].get(what)
-    if after is None:
-        raise WrongState(f"a subscription that is {state} takes no {what}", code="sip.subscription-state")
-    return after
+    return follow(SUBSCRIPTION, state, what, "subscription")
 
 
 @dataclass(frozen=True, slots=True)
