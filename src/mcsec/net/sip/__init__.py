@@ -6,7 +6,7 @@ From the inside out, each file knowing only those before it:
 * ``compose``: what each request and response must carry;
 * ``timers``, ``machines``, ``effects``, ``transactions``: the four transaction machines as tables, time as an argument;
 * ``digest``, ``auth``: digest authentication, both sides;
-* ``dialogs``, ``tables``, ``call_states``, ``session_timer``, ``subscription_states``: what calls and subscriptions remember;
+* ``dialogs``, ``tables``, ``call_states``, ``session_timer``, ``subscription_states``: what calls remember, and others;
 * ``registrar``, ``registration``: bindings, and keeping one of them;
 * ``window``, ``template``: how fast a fan-out may go, and what it sends.
 
