@@ -26,6 +26,7 @@ class Audience:
         self.members = set(members)
         self.broadcast: set[str] = set()
         self.unicast = self.members.intersection(listeners)
+        self._most_unicast = len(self.unicast)
         self._holders = {key_id: self.members.intersection(who) for key_id, who in (holders or {}).items()}
 
     @property
@@ -62,29 +63,30 @@ class Audience:
 
     def dismiss(self, who: str) -> None:
         """No longer a member, nor a listener, nor counted as a holder of anything."""
-        for place in (self.members, self.broadcast, self.unicast, *self._holders.values()):
+        for place in (self.members, self.broadcast, *self._holders.values()):
             place.discard(who)
+        self._take_from_unicast(who)
 
     def enter(self, listener: str) -> None:
         """A member came to the bearer; it is served by unicast until :meth:`place` finds that it holds the
         key."""
-        self.unicast.add(listener)
+        self._put_on_unicast(listener)
 
     def leave(self, listener: str) -> None:
         """A listener left the bearer."""
         self.broadcast.discard(listener)
-        self.unicast.discard(listener)
+        self._take_from_unicast(listener)
 
     def place(self, listener: str, sending: KeyId | None, now: float, reason: str = "") -> list[Event]:
         """Serve one listener as what it holds demands; what changed."""
         if sending is not None and self.holds(listener, sending):
             if listener in self.unicast:
-                self.unicast.discard(listener)
+                self._take_from_unicast(listener)
                 self.broadcast.add(listener)
                 return [ListenerMovedToBroadcast(now, sending, listener)]
         elif listener in self.broadcast:
             self.broadcast.discard(listener)
-            self.unicast.add(listener)
+            self._put_on_unicast(listener)
             return [ListenerMovedToUnicast(now, listener, reason)]
         return []
 
@@ -92,3 +94,14 @@ class Audience:
         """Serve every listener anew, in the order of their names."""
         moved = [self.place(listener, sending, now, reason) for listener in sorted(self.listeners)]
         return [event for events in moved for event in events]
+
+    def _put_on_unicast(self, who: str) -> None:
+        self.unicast.add(who)
+        self._most_unicast = max(self._most_unicast, len(self.unicast))
+
+    def _take_from_unicast(self, who: str) -> None:
+        self.unicast.discard(who)
+        # A set keeps the room of its largest size, and every packet would walk through all of it.
+        if len(self.unicast) < self._most_unicast // 4:
+            self.unicast = set(self.unicast)
+            self._most_unicast = len(self.unicast)
