@@ -70,3 +70,19 @@ def sip(
         print_json(report.to_dict())
     else:
         print(report.to_text())
+
+
+@app.command("mb2")
+def mb2(
+    as_json: JsonOption = False,
+    requests: Annotated[int, typer.Option(min=32, max=100_000, help="Requests in a round.")] = 6000,
+    rounds: Annotated[int, typer.Option(min=1, max=101, help="Rounds; the median counts.")] = 3,
+) -> None:
+    """MB2-C between two processes, and packets through MB2-U: for each second, and for however many listen."""
+    from mcsec.lab.bench.mb2 import measure
+
+    report = measure(requests, rounds, note)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text())
