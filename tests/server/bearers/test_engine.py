@@ -238,3 +238,10 @@ def test_a_heartbeat_is_a_question_without_any_part() -> None:
     assert (ask.bearer, ask.allocation, ask.deallocation) == (None, None, None)
     assert bearers.answered(ask.number, gaa(restart_counter=3), 1.0) == []
     assert bearers.next_timer() == 10.0
+
+
+def test_a_bearer_that_went_by_itself_while_its_listeners_left(active: Bearers) -> None:
+    active.drop("one", 1.0)
+    active.disconnected("killed", 2.0)
+    assert active.bearers == ()
+    assert active.emptied("one", 3.0) == []
