@@ -153,7 +153,6 @@ impl Projective {
 
     /// The affine point, unless it is infinity.
     pub(crate) fn to_affine(self) -> Option<Affine> {
-        // public: infinity is refused wherever it comes out.
         if bool::from(self.z.is_zero()) {
             return None;
         }

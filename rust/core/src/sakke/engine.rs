@@ -3,11 +3,12 @@
 use zeroize::Zeroize;
 
 use super::curve::{Affine, Projective};
+use super::group::{self, Encapsulated, Product, Scalars};
 use super::kernel::Kernel;
 #[cfg(target_arch = "x86_64")]
 use super::kernel::ifma::Ifma;
 use super::kernel::portable::Portable;
-use super::multiply::{Encapsulated, Scalars, encapsulate_group, multiply, power};
+use super::multiply::{multiply, power};
 use super::pairing::FixedArgument;
 use super::ratio::Ratio;
 use super::shared::Shared;
@@ -91,12 +92,11 @@ impl<K: Kernel> Engine for Tables<K> {
         of_z.zeroize();
         point.zeroize();
         power.zeroize();
-        // public: that the point is infinity refuses the identity.
-        (!infinite).then_some(numbers)
+        Encapsulated::new(numbers, infinite)
     }
 
     fn encapsulate_group(&self, scalars: &[Scalars]) -> Vec<Encapsulated> {
-        encapsulate_group(self.k, self.shared, &self.key, scalars)
+        group::encapsulate(self.k, self.shared, &self.key, scalars)
     }
 
     fn fix_argument(&self, point: &Affine) -> Option<Box<dyn Pairing>> {
@@ -127,18 +127,35 @@ pub(crate) fn engine(
     tables(Portable, key, width)
 }
 
-fn base_on<K: Kernel>(k: K, scalar: &Limbs, width: usize) -> Result<Projective> {
+/// A few scalars leave most lanes of a group empty.
+pub(crate) const WORTH_A_GROUP: usize = 4;
+
+fn multiply_base_on<K: Kernel>(k: K, scalars: &[&Limbs], width: usize) -> Result<Vec<Product>> {
     let table = &K::shared().get(k, width)?.base;
-    Ok(multiply(k, &[(table, scalar)]).first(k))
+    if scalars.len() >= WORTH_A_GROUP {
+        return Ok(group::multiply(k, table, scalars));
+    }
+    Ok(scalars
+        .iter()
+        .map(|scalar| {
+            let mut point = multiply(k, &[(table, *scalar)]).first(k);
+            let mut inverse = point.z.invert();
+            let numbers = [point.x.mul(&inverse), point.y.mul(&inverse)];
+            let infinite = bool::from(point.z.is_zero());
+            point.zeroize();
+            inverse.zeroize();
+            Product::new(numbers, infinite)
+        })
+        .collect())
 }
 
-/// [scalar]P.
-pub(crate) fn multiply_base(scalar: &Limbs, width: usize) -> Result<Projective> {
+/// [scalar]P for every scalar.
+pub(crate) fn multiply_base(scalars: &[&Limbs], width: usize) -> Result<Vec<Product>> {
     #[cfg(target_arch = "x86_64")]
     if let Some(k) = Ifma::detect() {
-        return base_on(k, scalar, width);
+        return multiply_base_on(k, scalars, width);
     }
-    base_on(Portable, scalar, width)
+    multiply_base_on(Portable, scalars, width)
 }
 
 /// Runs every algorithm on the bounds of its values.
@@ -157,5 +174,6 @@ pub(crate) fn check_magnitudes(width: usize) -> Result<()> {
     if let Some(pairing) = engine.fix_argument(&Affine::base()) {
         pairing.pairing(&Affine::base());
     }
-    base_on(Magnitude, &scalars.on_key, width).map(drop)
+    multiply_base_on(Magnitude, &[&scalars.on_key], width)?;
+    multiply_base_on(Magnitude, &[&scalars.on_key; 20], width).map(drop)
 }

@@ -2,9 +2,11 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::curve::{POINT_OCTETS, to_affine_all};
+use super::curve::{Affine, POINT_OCTETS};
 use super::engine::multiply_base;
+use super::group::Product;
 use super::modular::{Fq, invert_all};
+use super::public::GROUP;
 use super::uint::{self, Limbs};
 use super::{DEFAULT_TABLE_BITS, hash, params};
 use crate::error::{Error, Result};
@@ -36,10 +38,12 @@ impl MasterSecret {
         if bool::from(z.is_zero()) {
             return Err(Error::Invalid("z"));
         }
-        let mut limbs = z.to_limbs();
-        let point = multiply_base(&limbs, DEFAULT_TABLE_BITS)?.to_affine();
-        limbs.zeroize();
-        let public = point.ok_or(Error::Invalid("z"))?.to_octets();
+        let limbs = Zeroizing::new(z.to_limbs());
+        let points = multiply_base(&[&limbs], DEFAULT_TABLE_BITS)?;
+        let point = points.first().and_then(Product::get);
+        // public: a z that gives infinity is refused; there is none.
+        let [x, y] = *point.ok_or(Error::Invalid("z"))?;
+        let public = Affine { x, y }.to_octets();
         Ok(Self { z, public })
     }
 
@@ -96,19 +100,20 @@ impl MasterSecret {
             return Err(Error::Invalid("identity"));
         }
         invert_all(&mut scalars);
-        let mut points = Zeroizing::new(Vec::with_capacity(scalars.len()));
-        for scalar in &scalars {
-            let mut limbs = scalar.to_limbs();
-            points.push(multiply_base(&limbs, DEFAULT_TABLE_BITS)?);
-            limbs.zeroize();
-        }
+        let limbs: Zeroizing<Vec<Limbs>> =
+            Zeroizing::new(scalars.iter().map(|scalar| scalar.to_limbs()).collect());
         scalars.zeroize();
-        let mut keys = to_affine_all(&points);
-        let secrets = keys
-            .iter()
-            .map(|key| Secret::new(Zeroizing::new(key.to_octets()).to_vec()))
-            .collect();
-        keys.zeroize();
+        let mut secrets = Vec::with_capacity(limbs.len());
+        for group in limbs.chunks(GROUP) {
+            let group: Vec<&Limbs> = group.iter().collect();
+            let points = Zeroizing::new(multiply_base(&group, DEFAULT_TABLE_BITS)?);
+            for point in points.iter() {
+                // public: a key at infinity is refused; there is none.
+                let [x, y] = *point.get().ok_or(Error::Invalid("identity"))?;
+                let key = Zeroizing::new(Affine { x, y });
+                secrets.push(Secret::new(Zeroizing::new(key.to_octets()).to_vec()));
+            }
+        }
         Ok(secrets)
     }
 }

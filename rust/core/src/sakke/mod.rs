@@ -6,7 +6,7 @@
 //!
 //! From the bottom: `uint`, `modular` and `inverse` are integers and residues; `curve` and `ratio` the two groups. A
 //! `kernel` does arithmetic on eight field elements at a time, in plain Rust or with AVX-512 IFMA. On it stand `table`
-//! and `sum`, from which `multiply` makes products by fixed bases, and `miller` and `pairing`. `engine` hides which kernel
+//! and `sum`, from which `multiply` and `group` make products by fixed bases, and `miller` and `pairing`. `engine` hides which kernel
 //! is used from `public`, `master` and `receiver`.
 //!
 //! * [r]([b]P + Z) = [rb mod q]P + [r]Z is a sum of entries of two fixed-base tables, added as a tree whose levels share
@@ -38,6 +38,7 @@
 mod adx;
 mod curve;
 mod engine;
+mod group;
 mod hash;
 mod inverse;
 mod kernel;

@@ -1,4 +1,4 @@
-//! Multiplication of fixed bases by secret scalars, alone and for several recipients at a time.
+//! Products of fixed bases and secret scalars, and powers of g.
 //!
 //! **Why affine additions are safe here.** They fail for two points with the same x, that is for S = T and S = -T. Below,
 //! two points are only ever added affinely when both are sums over windows of *one* base, in the same lane, from disjoint
@@ -14,8 +14,7 @@ use super::kernel::{Kernel, LANES};
 use super::modular::Fp;
 use super::ratio::Ratio;
 use super::recode::{Digit, EightDigits, recode, windows, windows_below_q};
-use super::shared::Shared;
-use super::sum::{Points, Sums, invert_all};
+use super::sum::{Points, Sums};
 use super::table::{PointTable, PowerTable};
 use super::uint::Limbs;
 
@@ -95,7 +94,8 @@ impl<K: Kernel> Zeroize for Powers<K> {
 }
 
 impl<K: Kernel> Powers<K> {
-    fn one(k: K) -> Self {
+    /// One in every lane.
+    pub(crate) fn one(k: K) -> Self {
         Self {
             a: k.all(&Fp::ONE),
             b: k.all(&Fp::ZERO),
@@ -103,7 +103,7 @@ impl<K: Kernel> Powers<K> {
     }
 
     /// Multiplies by 1 + t*i, or its conjugate (the inverse in PF_p) where a digit is negative.
-    fn mul_unit(&mut self, k: K, t: &K::Lanes, digits: &EightDigits) {
+    pub(crate) fn mul_unit(&mut self, k: K, t: &K::Lanes, digits: &EightDigits) {
         let (mut plus, mut minus) = (*t, *t);
         k.negate_where(&mut plus, &digits.negative);
         k.negate_where(&mut minus, &digits.negative.map(|negative| negative ^ 1));
@@ -128,169 +128,4 @@ impl<K: Kernel> Powers<K> {
             b: k.unpack(&self.b)[0],
         }
     }
-}
-
-/// What a recipient is to get: [on_base]P + [on_key]Z and g^on_key.
-#[derive(Clone, Copy, Zeroize)]
-pub(crate) struct Scalars {
-    pub(crate) on_base: Limbs,
-    pub(crate) on_key: Limbs,
-}
-
-/// x and y of the point, and g^on_key as one number. `None` where the point is infinity.
-pub(crate) type Encapsulated = Option<[Fp; 3]>;
-
-/// Eight recipients at a time: each has a lane, and all share the look-ups and inversions.
-pub(crate) fn encapsulate_group<K: Kernel>(
-    k: K,
-    shared: &Shared<K>,
-    key: &PointTable<K>,
-    recipients: &[Scalars],
-) -> Vec<Encapsulated> {
-    let (base, power) = (&shared.base, &shared.power);
-    let width = base.width();
-    let eights: Zeroizing<Vec<Eight>> = Zeroizing::new(
-        recipients
-            .chunks(LANES)
-            .map(|eight| Eight::new(eight, width))
-            .collect(),
-    );
-    let on_base = |i: usize| eights.iter().map(move |eight| &eight.on_base[i]);
-    let on_key = |i: usize| eights.iter().map(move |eight| &eight.on_key[i]);
-    // For each eight its points on the base, then its points on the key.
-    let look_up = |i: usize, to: Vec<&mut Points<K>>| {
-        let (to_base, to_key) = alternate(to);
-        base.look_up_one(k, i, on_base(i), to_base);
-        key.look_up_one(k, i, on_key(i), to_key);
-    };
-    let affine = windows_below_q(width);
-    let one = k.all(&Fp::ONE);
-    let zero = k.all(&Fp::ZERO);
-
-    let mut powers = vec![Powers::one(k); eights.len()];
-    let mut entries = vec![zero; eights.len()];
-    let mut highest = vec![Points { x: zero, y: zero }; 2 * eights.len()];
-    let mut sums: Vec<Sums<K>> = K::shared().with_workspace(|work| {
-        work.resize(k, 2 * eights.len(), affine);
-        for i in 0..windows(width) {
-            // The tables do not fit the nearer caches: while powers are multiplied, the next rows come in.
-            base.prefetch(k, i);
-            key.prefetch(k, i);
-            power.look_up_one(k, i, on_key(i).zip(&mut entries));
-            for ((powers, entry), digits) in powers.iter_mut().zip(&entries).zip(on_key(i)) {
-                powers.mul_unit(k, entry, digits);
-            }
-            if i < affine {
-                look_up(i, work.lists().map(|list| &mut list[i]).collect());
-            }
-            if i + 1 < windows(width) {
-                power.prefetch(k, i + 1);
-            }
-        }
-        let sums = work.sum(k);
-        sums.chunks_exact(2)
-            .map(|two| two[0].add(k, &two[1]))
-            .collect()
-    });
-    for i in affine..windows(width) {
-        look_up(i, highest.iter_mut().collect());
-        for (two, sum) in highest.chunks_exact(2).zip(&mut sums) {
-            for points in two {
-                *sum = sum.add(k, &Sums::new(points, &one));
-            }
-        }
-    }
-    entries.zeroize();
-    highest.zeroize();
-    let mut out = to_numbers(k, &mut sums, &mut powers);
-    out.truncate(recipients.len());
-    sums.zeroize();
-    powers.zeroize();
-    out
-}
-
-/// Elements at even and at odd positions.
-fn alternate<T>(all: Vec<T>) -> (Vec<T>, Vec<T>) {
-    let (mut even, mut odd) = (Vec::new(), Vec::new());
-    let mut all = all.into_iter();
-    while let Some(first) = all.next() {
-        even.push(first);
-        odd.extend(all.next());
-    }
-    (even, odd)
-}
-
-/// Digits of eight recipients' scalars, window by window.
-struct Eight {
-    on_base: Vec<EightDigits>,
-    on_key: Vec<EightDigits>,
-}
-
-impl Zeroize for Eight {
-    fn zeroize(&mut self) {
-        self.on_base.zeroize();
-        self.on_key.zeroize();
-    }
-}
-
-impl Eight {
-    /// Of up to eight recipients; lanes that are left over repeat the first.
-    fn new(recipients: &[Scalars], width: usize) -> Self {
-        let mut new = Self {
-            on_base: vec![EightDigits::default(); windows(width)],
-            on_key: vec![EightDigits::default(); windows(width)],
-        };
-        for lane in 0..LANES {
-            let scalars = recipients.get(lane).unwrap_or(&recipients[0]);
-            for (scalar, to) in [
-                (&scalars.on_base, &mut new.on_base),
-                (&scalars.on_key, &mut new.on_key),
-            ] {
-                let digits = Zeroizing::new(recode(scalar, width, windows(width)));
-                for (to, digit) in to.iter_mut().zip(digits.iter()) {
-                    to.set(lane, *digit);
-                }
-            }
-        }
-        new
-    }
-}
-
-/// Divides by the common denominators, with one inversion.
-fn to_numbers<K: Kernel>(
-    k: K,
-    sums: &mut [Sums<K>],
-    powers: &mut [Powers<K>],
-) -> Vec<Encapsulated> {
-    // A point at infinity must not make the shared product zero. That there is one shows anyway: it is refused.
-    let mut infinite = Vec::with_capacity(sums.len() * LANES);
-    for sum in sums.iter_mut() {
-        let mut z = k.unpack(&sum.z);
-        for z in &mut z {
-            infinite.push(bool::from(z.is_zero()));
-            z.assign(&Fp::ONE, z.is_zero());
-        }
-        sum.z = k.pack(&z);
-        z.zeroize();
-    }
-    let mut inverses: Vec<K::Lanes> = sums
-        .iter()
-        .map(|sum| sum.z)
-        .chain(powers.iter().map(|powers| powers.a))
-        .collect();
-    invert_all(k, &mut inverses);
-    let (of_z, of_a) = inverses.split_at(sums.len());
-    let mut out = Vec::with_capacity(infinite.len());
-    for (((sum, powers), z), a) in sums.iter().zip(powers.iter()).zip(of_z).zip(of_a) {
-        let x = k.unpack(&k.mul(&sum.x, z));
-        let y = k.unpack(&k.mul(&sum.y, z));
-        let mut w = k.unpack(&k.mul(&powers.b, a));
-        for lane in 0..LANES {
-            // public: that a point is infinity refuses the identity.
-            out.push((!infinite[out.len()]).then_some([x[lane], y[lane], w[lane]]));
-        }
-        w.zeroize();
-    }
-    inverses.zeroize();
-    out
 }

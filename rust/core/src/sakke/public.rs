@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::curve::{Affine, POINT_OCTETS};
-use super::engine::{Engine, Instructions, Pairing, engine};
+use super::engine::{Engine, Instructions, Pairing, WORTH_A_GROUP, engine};
+use super::group::{Encapsulated, Scalars};
 use super::modular::{Fp, Fq};
-use super::multiply::{Encapsulated, Scalars};
 use super::params;
 use super::uint::Limbs;
 use super::{SED_OCTETS, SSV_OCTETS, hash};
@@ -17,7 +17,7 @@ use crate::secret::Secret;
 
 /// Recipients whose encapsulations share inversions and table look-ups. More would share better and need more memory:
 /// about 80 kB each.
-const GROUP: usize = 32;
+pub(crate) const GROUP: usize = 32;
 
 /// A KMS's public key Z with its tables. Cheap to clone; clones share the tables.
 #[derive(Clone)]
@@ -68,10 +68,9 @@ impl PublicKey {
     /// [`Error::Size`] of the SSV; [`Error::Invalid`] when [b]P + Z is infinity for this identity.
     pub fn encapsulate(&self, identity: &[u8], ssv: &Secret) -> Result<Vec<u8>> {
         check_ssv(ssv)?;
-        let mut scalars = scalars(identity, ssv);
-        let made = self.0.engine.encapsulate(&scalars);
-        scalars.zeroize();
-        sed(made, ssv)
+        let scalars = Zeroizing::new(scalars(identity, ssv));
+        let made = Zeroizing::new(self.0.engine.encapsulate(&scalars));
+        sed(&made, ssv)
     }
 
     /// The same for many recipients on `threads` cores (0: all), in order.
@@ -86,8 +85,7 @@ impl PublicKey {
     ) -> Result<Vec<Vec<u8>>> {
         check_ssv(ssv)?;
         let group = |identities: &[I]| -> Result<Vec<Vec<u8>>> {
-            // A few recipients leave most lanes of a group empty.
-            if identities.len() < 4 {
+            if identities.len() < WORTH_A_GROUP {
                 return identities
                     .iter()
                     .map(|identity| self.encapsulate(identity.as_ref(), ssv))
@@ -99,8 +97,8 @@ impl PublicKey {
                     .map(|identity| scalars(identity.as_ref(), ssv))
                     .collect(),
             );
-            let made = self.0.engine.encapsulate_group(&scalars);
-            made.into_iter().map(|made| sed(made, ssv)).collect()
+            let made = Zeroizing::new(self.0.engine.encapsulate_group(&scalars));
+            made.iter().map(|made| sed(made, ssv)).collect()
         };
         let work = || -> Result<Vec<Vec<u8>>> {
             let share = identities.len().div_ceil(rayon::current_num_threads());
@@ -180,15 +178,11 @@ fn scalars(identity: &[u8], ssv: &Secret) -> Scalars {
 }
 
 /// R || H.
-fn sed(made: Encapsulated, ssv: &Secret) -> Result<Vec<u8>> {
-    let [x, y, mut w] = made.ok_or(Error::Invalid("identity"))?;
-    let mut octets = w.to_octets();
-    let mut mask = hash::to_mask(&octets);
+fn sed(made: &Encapsulated, ssv: &Secret) -> Result<Vec<u8>> {
+    let [x, y, w] = made.get().ok_or(Error::Invalid("identity"))?;
+    let mask = Zeroizing::new(hash::to_mask(Zeroizing::new(w.to_octets()).as_slice()));
     let mut sed = Vec::with_capacity(SED_OCTETS);
-    sed.extend_from_slice(&Affine { x, y }.to_octets());
-    sed.extend(ssv.expose().iter().zip(&mask).map(|(s, m)| s ^ m));
-    w.zeroize();
-    octets.zeroize();
-    mask.zeroize();
+    sed.extend_from_slice(&Affine { x: *x, y: *y }.to_octets());
+    sed.extend(ssv.expose().iter().zip(mask.iter()).map(|(s, m)| s ^ m));
     Ok(sed)
 }

@@ -99,7 +99,7 @@ impl<K: Kernel> PointTable<K> {
         k: K,
         i: usize,
         digits: impl Iterator<Item = &'a EightDigits> + Clone,
-        mut out: Vec<&mut Points<K>>,
+        out: &mut [&mut Points<K>],
     ) {
         let (x, y) = self.row(i);
         let index = digits.clone().map(|digits| &digits.index);
@@ -189,7 +189,9 @@ impl<K: Kernel> PowerTable<K> {
 
     /// Asks the processor to fetch what will be looked up in window i.
     pub(crate) fn prefetch(&self, k: K, i: usize) {
-        k.prefetch(row(&self.t, self.width, i));
+        if i < rows(self.width) {
+            k.prefetch(row(&self.t, self.width, i));
+        }
     }
 
     /// t of the entries of window i for several times eight digits.
