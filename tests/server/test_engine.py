@@ -342,7 +342,7 @@ def test_the_whole_life_of_a_musik_is_on_record() -> None:
         Happening.DESTROYED,
     ]
     assert {record.signer for record in at.records if record.key_id == first.key_id} == {mdsi(A)}
-    assert at._made.keys() == at.keydown.live
+    assert at.notebook.holds == at.keydown.live
 
 
 def test_first_use_is_noted_once_for_each_bearer() -> None:

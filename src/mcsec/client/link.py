@@ -38,7 +38,7 @@ class Link:
         """
         if isinstance(self.server, Peer):
             return self.server
-        peer = await self.endpoint.core.ways.flow(self.server, _LARGE)
+        peer = await self.endpoint.reach(self.server, _LARGE)
         if peer.transport != self.server.transport:
             self.server = replace(self.server, transport=peer.transport)
         return peer

@@ -100,7 +100,7 @@ class Registering:
     # --- inside
 
     def _contact(self, peer: Peer) -> NameAddr:
-        uri = Uri.decode(NameAddr.decode(self._link.endpoint.core.ways.contact(self._profile.impu, peer)).uri)
+        uri = Uri.decode(NameAddr.decode(self._link.endpoint.contact_towards(self._profile.impu, peer)).uri)
         tags = Params(
             (
                 ("+g.3gpp.mcptt", None),

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from mcsec.crypto.srtp import ForwardedMedia
-from mcsec.errors import InvalidValue, Refused
+from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag, Tmgi
-from mcsec.keys.events import Event, KeyDestroyed, KeyEvent, KeyFirstUsed, KeyMade, MemberRemoved
+from mcsec.keys.events import Event
 from mcsec.keys.key import Key, Scope
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.policy import GroupRules, Question, Refuse, SenderKeys, decide
-from mcsec.keys.provenance import Chain, Head, Record
+from mcsec.keys.provenance import Head, Record
 from mcsec.keys.reservation import Block, Reserve
-from mcsec.keys.rotation import STANDARD, Rotation, RotationPolicy
+from mcsec.keys.rotation import STANDARD, RotationPolicy
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.server.csk import Csks
 from mcsec.server.indexes import Indexes, MemoryIndexes
 from mcsec.server.keydown import Download, KeyDownload
+from mcsec.server.membership import Membership
+from mcsec.server.notebook import Notebook
 from mcsec.server.release_13 import Partner, Release13
-from mcsec.server.signalling import ABSENT, OnBearer, Sent, Signalling
+from mcsec.server.signalling import ABSENT, Sent, Signalling
 from mcsec.wire import rtcp
 from mcsec.wire.rtcp.floor import FloorMessage
 
@@ -34,9 +36,8 @@ class ServerEngine:
     holds no GMK: media passes through :meth:`forward` unread.
 
     :ivar keydown: the keys it makes, and their way to the clients.
-    :ivar listeners: MC service IDs that listen to a group's call, by group ID.
     :ivar csks: the keys that clients uploaded.
-    :ivar records: the provenance of every key, chained by hashes; whoever writes it down may take it from here.
+    :ivar notebook: what is written down about keys.
     """
 
     def __init__(
@@ -55,11 +56,8 @@ class ServerEngine:
         """
         self.domain = domain
         self.keydown = KeyDownload(domain, initiator, clients, policy)
-        self.listeners: dict[str, set[str]] = {}
-        self.records: list[Record] = []
-        self._chain = Chain(domain)
-        self._made: dict[KeyId, Key] = {}
-        self._used: set[tuple[KeyId, str, str]] = set()
+        self._members = Membership(self.keydown)
+        self.notebook = Notebook(domain, self.keydown)
         self.csks = Csks(domain, clients.kms.kms_uri, receiver)
         self._release_13 = Release13(receiver)
         self._keys = SenderKeys(
@@ -71,6 +69,16 @@ class ServerEngine:
             release_13=self._release_13.groups,
         )
         self._signalling = Signalling(self._keys, indexes or MemoryIndexes())
+
+    @property
+    def listeners(self) -> dict[str, set[str]]:
+        """MC service IDs that listen to a group's call, by group ID."""
+        return self._members.listeners
+
+    @property
+    def records(self) -> list[Record]:
+        """The provenance of every key, chained by hashes; whoever writes it down may take it from here."""
+        return self.notebook.records
 
     @property
     def kinds_held(self) -> frozenset[PurposeTag]:
@@ -87,7 +95,7 @@ class ServerEngine:
         """
         before = self.csks.held.get(client)
         happened = self.csks.take(client, octets, now)
-        return self._note(happened, before, self.csks.held.get(client))
+        return self.notebook.note(happened, before, self.csks.held.get(client))
 
     def read_csk(self, client: str, octets: bytes, now: float) -> Key:
         """The CSK in an upload of ``client``, to be looked at before it is taken.
@@ -99,12 +107,12 @@ class ServerEngine:
     def take_csk(self, client: str, key: Key, now: float) -> list[Event]:
         """Takes a CSK that :meth:`read_csk` gave."""
         before = self.csks.held.get(client)
-        return self._note(self.csks.put(client, key, now), before, key)
+        return self.notebook.note(self.csks.put(client, key, now), before, key)
 
     def drop_csk(self, client: str, reason: str, now: float) -> list[Event]:
         """Forgets the CSK of a client that logged off."""
         before = self.csks.held.get(client)
-        return self._note(self.csks.drop(client, reason, now), before)
+        return self.notebook.note(self.csks.drop(client, reason, now), before)
 
     def make_musik(
         self, scope: Scope, members: Iterable[str], now: float, lifetime: float | None = None
@@ -114,46 +122,30 @@ class ServerEngine:
         Who listens and is a member listens still. Who is no member is no longer served.
         """
         happened = self.keydown.make(PurposeTag.MUSIK, scope, members, now, lifetime)
-        rotation = self.keydown.rotation(PurposeTag.MUSIK, scope)
-        entitled = rotation.audience.members
-        for group in self._groups_of(scope):
-            listeners = self.listeners.get(group, set())
-            for stranger in sorted(listeners - entitled):
-                listeners.discard(stranger)
-                happened.append(MemberRemoved(now, stranger))
-            for listener in sorted(listeners):
-                happened += rotation.listen(listener, now)
-        return self._note(happened)
+        return self.notebook.note(happened + self._members.rekeyed(scope, now))
 
     def activate_bearer(
         self, tmgi: Tmgi, clients: Iterable[str], now: float, lifetime: float | None = None
     ) -> list[Event]:
         """Makes the MSCCK of a bearer that was activated, for the clients that it is announced to."""
-        return self._note(self.keydown.make(PurposeTag.MSCCK, Scope.of(str(tmgi)), clients, now, lifetime))
+        return self.notebook.note(
+            self.keydown.make(PurposeTag.MSCCK, Scope.of(str(tmgi)), clients, now, lifetime)
+        )
 
     def admit(self, client: str, groups: Iterable[str], now: float) -> list[KeyId]:
         """``client`` is entitled to the MuSiKs of ``groups`` from now on; the keys that it is to be given."""
-        return self._admit(client, map(self._musik_of, groups))
+        return self._members.admit(client, groups)
 
     def admit_to_bearer(self, client: str, tmgi: Tmgi) -> list[KeyId]:
         """``client`` is told of the bearer from now on; the MSCCKs that it is to be given."""
-        return self._admit(client, [self.keydown.msccks.get(str(tmgi))])
+        return self._members.admit_to_bearer(client, tmgi)
 
     def release(self, client: str, groups: Iterable[str] | None, now: float) -> list[Event]:
         """``client`` left ``groups`` by itself (None: all of them, and every bearer). Nobody is rekeyed for that.
 
         It keeps what it needs for the groups that it is still in.
         """
-        left = list(self.listeners) if groups is None else list(groups)
-        for group in left:
-            self.listeners.get(group, set()).discard(client)
-        rotations = self.keydown.rotations if groups is None else self._left_by(left)
-        happened: list[Event] = []
-        for rotation in rotations:
-            if client in rotation.audience.members:
-                happened += rotation.leave(client, now)
-                rotation.audience.dismiss(client)
-        return self._note(happened)
+        return self.notebook.note(self._members.release(client, groups, now))
 
     def remove(self, tag: PurposeTag, scope: Scope, members: Collection[str], now: float) -> list[Event]:
         """Takes ``members`` off the groups of a MuSiK or the bearer of an MSCCK, and rekeys at once.
@@ -164,9 +156,8 @@ class ServerEngine:
         """
         happened = self.keydown.remove(tag, scope, members, now)
         if tag is PurposeTag.MUSIK:
-            for group in self._groups_of(scope):
-                self.listeners.get(group, set()).difference_update(members)
-        return self._note(happened)
+            self._members.removed(scope, members)
+        return self.notebook.note(happened)
 
     def downloads(self, now: float) -> list[Download]:
         """The I_MESSAGEs that are to be sent now."""
@@ -175,8 +166,8 @@ class ServerEngine:
     def answered(self, download: Download, now: float, refusal: str | None = None) -> list[Event]:
         """The client's answer to a download: accepted, or ``refusal`` says why not."""
         if refusal is None:
-            return self._note(self.keydown.answered(download.client, download.key_id, now))
-        return self._note(self.keydown.refused(download.client, download.key_id, refusal, now))
+            return self.notebook.note(self.keydown.answered(download.client, download.key_id, now))
+        return self.notebook.note(self.keydown.refused(download.client, download.key_id, refusal, now))
 
     def release_13_mode(self, group: str, gms: Partner) -> None:
         """The operator allows an MKFC for ``group``, as Release 13 had it; never set by itself.
@@ -196,7 +187,7 @@ class ServerEngine:
         keys = [
             source.sending for source in (before, self._release_13.mkfcs.get(group)) if source is not None
         ]
-        return self._note(happened, *keys)
+        return self.notebook.note(happened, *keys)
 
     def held(self, client: str, key_id: KeyId, now: float, refusal: str | None = None) -> list[Event]:
         """The client's answer about one key: accepted, or ``refusal`` says why not."""
@@ -204,8 +195,8 @@ class ServerEngine:
         if rotation is None:
             return []
         if refusal is not None:
-            return self._note(rotation.refused(client, key_id, refusal, now))
-        return self._note(rotation.held(client, key_id, now))
+            return self.notebook.note(rotation.refused(client, key_id, refusal, now))
+        return self.notebook.note(rotation.held(client, key_id, now))
 
     def revoke(self, key_id: KeyId, reason: str, now: float) -> list[Event]:
         """Stops all use of a MuSiK or MSCCK.
@@ -215,7 +206,7 @@ class ServerEngine:
         rotation = self.keydown.rotation_of(key_id)
         if rotation is None:
             raise InvalidValue(f"no key {key_id}", code="keys.unknown")
-        return self._note(rotation.revoke(key_id, reason, now))
+        return self.notebook.note(rotation.revoke(key_id, reason, now))
 
     def renew(self, initiator: Initiator, receiver: Receiver) -> None:
         """A key period began, or comes: what the server signs with, and what opens uploads, from now on."""
@@ -224,14 +215,13 @@ class ServerEngine:
 
     def resume(self, head: Head | None, keys: Iterable[Key]) -> None:
         """Goes on after a restart: the end of the chain of records, and the keys that it speaks of."""
-        self._chain = Chain(self.domain, head)
-        self._made |= {key.key_id: key for key in keys}
+        self.notebook.resume(head, keys)
 
     # --- time
 
     def poll(self, now: float) -> list[Event]:
         """Does what is due: keys are switched, retired and destroyed."""
-        return self._note(self.keydown.poll(now))
+        return self.notebook.note(self.keydown.poll(now))
 
     def next_timer(self) -> float | None:
         """When :meth:`poll` has something to do; None: not before something else happens."""
@@ -244,49 +234,25 @@ class ServerEngine:
 
         :raises Refused: there is no such bearer, or the client is not entitled to its keys.
         """
-        if str(tmgi) not in self.keydown.msccks:
-            raise Refused(
-                f"no bearer {tmgi} is active", code="server.unknown-bearer", clause="TS 24.379 14.3.3"
-            )
-        if any(client not in rotation.audience.members for rotation in self._heard_in(tmgi, group)):
-            raise Refused(
-                f"{client} is not entitled to the keys of {tmgi} and {group or 'its subchannel'}",
-                code="server.not-entitled",
-                hint="announce the bearer to it, and make it a member of the group's MuSiK",
-            )
+        self._members.check_listener(client, tmgi, group)
 
     def listens(self, client: str, tmgi: Tmgi, group: str | None, now: float) -> list[Event]:
         """A listening report: ``client`` receives the bearer, and is in the call of ``group`` if one is named.
 
         :raises Refused: as :meth:`check_listener`; nothing has changed.
         """
-        self.check_listener(client, tmgi, group)
-        if group is not None:
-            self.listeners.setdefault(group, set()).add(client)
-        heard = self._heard_in(tmgi, group)
-        return self._note([event for rotation in heard for event in rotation.listen(client, now)])
+        return self.notebook.note(self._members.listens(client, tmgi, group, now))
 
     def listens_no_more(self, client: str, tmgi: Tmgi, group: str | None, now: float) -> list[Event]:
         """``client`` does not hear the call of ``group`` on the bearer any more; without a group, nothing there."""
-        groups = list(self.listeners) if group is None else [group]
-        left = [] if group is not None else [self.keydown.msccks.get(str(tmgi))]
-        for one in groups:
-            self.listeners.get(one, set()).discard(client)
-            left.append(self._musik_of(one))
-        still = [self._musik_of(one) for one, who in self.listeners.items() if client in who]
-        happened: list[Event] = []
-        for rotation in {
-            id(found): found for found in left if found is not None and found not in still
-        }.values():
-            happened += rotation.leave(client, now)
-        return self._note(happened)
+        return self.notebook.note(self._members.listens_no_more(client, tmgi, group, now))
 
     # --- sending
 
     def subchannel(self, tmgi: Tmgi, message: rtcp.Message, now: float) -> Sent:
         """Subchannel control for everyone on the bearer."""
         sent = self._signalling.subchannel(str(tmgi), message, now)
-        self._note_use([sent], Traffic.SUBCHANNEL_CONTROL, tmgi, now)
+        self.notebook.note_use([sent], Traffic.SUBCHANNEL_CONTROL, tmgi, now)
         return sent
 
     def floor(
@@ -308,7 +274,7 @@ class ServerEngine:
         bearer = None if tmgi is None else str(tmgi)
         sent = self._signalling.floor(bearer, group, message, heard, now, rules, constituent, apart)
         if tmgi is not None:
-            self._note_use(sent, Traffic.MBMS_FLOOR, tmgi, now)
+            self.notebook.note_use(sent, Traffic.MBMS_FLOOR, tmgi, now)
         return sent
 
     def grant(self, block: Block) -> None:
@@ -338,59 +304,3 @@ class ServerEngine:
         if isinstance(decision, Refuse):
             raise decision.error()
         return ForwardedMedia(packet)
-
-    # --- inside
-
-    def _admit(self, client: str, rotations: Iterable[Rotation | None]) -> list[KeyId]:
-        wanted: list[KeyId] = []
-        for rotation in {id(found): found for found in rotations if found is not None}.values():
-            rotation.admit(client)
-            wanted += [key.key_id for key in rotation.deliverable(client)]
-        return wanted
-
-    def _left_by(self, groups: Collection[str]) -> list[Rotation]:
-        """The MuSiKs of which ``client`` left every group; one for other groups too, it keeps."""
-        left = set(groups)
-        found = (self.keydown.musiks.get(group) for group in sorted(left))
-        unique = {id(rotation): rotation for rotation in found if rotation is not None}
-        return [rotation for rotation in unique.values() if rotation.scope.names <= left]
-
-    def _musik_of(self, group: str) -> Rotation | None:
-        return self.keydown.musiks.get(group) or self.keydown.musiks.get(None)
-
-    def _heard_in(self, tmgi: Tmgi, group: str | None) -> list[Rotation]:
-        """The rotations whose keys protect what is heard: of the bearer, and of the group's call on it."""
-        musik = None if group is None else self._musik_of(group)
-        mscck = self.keydown.msccks[str(tmgi)]
-        return [mscck] if musik is None else [mscck, musik]
-
-    def _groups_of(self, scope: Scope) -> list[str]:
-        """The groups that a MuSiK of ``scope`` is for: those it names, or all that have none of their own."""
-        return sorted(scope.names or self.listeners.keys() - self.keydown.musiks.keys())
-
-    def _note(self, happened: list[Event], *about: Key | None) -> list[Event]:
-        """Writes down what happened to keys; ``about`` are those of them that this server did not make."""
-        others = {key.key_id: key for key in about if key is not None}
-        for event in happened:
-            if not isinstance(event, KeyEvent):
-                continue
-            if isinstance(event, KeyMade) and (made := self.keydown.find(event.key_id)) is not None:
-                self._made[event.key_id] = made
-            key = others.get(event.key_id) or self._made.get(event.key_id)
-            if key is not None:
-                own = key.maker == self.keydown.maker
-                record = self._chain.note(event, key, signer=key.maker.entity if own else "")
-                self.records += [record] if record is not None else []
-            if isinstance(event, KeyDestroyed):
-                # The last word about a key is written, and its octets go with this.
-                self._made.pop(event.key_id, None)
-                self._used = {use for use in self._used if use[0] != event.key_id}
-        return happened
-
-    def _note_use(self, sent: Sequence[Sent], traffic: Traffic, tmgi: Tmgi, now: float) -> None:
-        for one in sent:
-            if isinstance(one, OnBearer):
-                use = (one.key.key_id, traffic.name, str(tmgi))
-                if use not in self._used:
-                    self._used.add(use)
-                    self._note([KeyFirstUsed(now, *use)], one.key)

@@ -124,7 +124,7 @@ class McServer:
         self._locations.restore(state.users)
         await self._writer.__aenter__()
         await self.endpoint.__aenter__()
-        self.endpoint.core.closed_hooks.append(self._flow_closed)
+        self.endpoint.on_flow_closed(self._flow_closed)
         self._delivering = Delivering(
             self.function,
             self.endpoint,
