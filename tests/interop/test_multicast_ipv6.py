@@ -9,17 +9,20 @@ import pytest
 
 PROGRAM = """
 import asyncio
+from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import LocalError
-from mcsec.net.multicast import MulticastGroup, MulticastReceiver, MulticastSender, RelayedDatagram
+from mcsec.net.multicast import MulticastGroup, MulticastReceiver, MulticastSender
+
+MEDIA = b"\\x80" + bytes(11) + b"over six"
 
 async def main():
     group, heard = MulticastGroup.of("ff15::77", 47000), asyncio.Queue()
     with MulticastReceiver(lambda *packet: heard.put_nowait(packet)) as bearer:
         bearer.join(group)
         with MulticastSender(group) as sender:
-            sender.send(RelayedDatagram(b"over six"))
+            sender.send(ForwardedMedia(MEDIA))
             octets, source, heard_in = await asyncio.wait_for(heard.get(), 5)
-            assert (octets, source[0], heard_in) == (b"over six", "::1", group), (octets, source, heard_in)
+            assert (octets, source[0], heard_in) == (MEDIA, "::1", group), (octets, source, heard_in)
     print("heard")
 
 asyncio.run(main())

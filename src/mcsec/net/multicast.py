@@ -64,17 +64,6 @@ class MulticastGroup:
         return f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class RelayedDatagram:
-    """What a BM-SC received on MB2-U for one of its bearers.
-
-    A BM-SC is the operator's: it has no key and cannot tell what it carries, so nothing is checked here. An MCX
-    server has no use for this type.
-    """
-
-    octets: bytes
-
-
 class MulticastSender:
     """Sends to one group. A context manager.
 
@@ -100,13 +89,13 @@ class MulticastSender:
             self._socket.close()
             raise _refused(f"no multicast to {group} on {interface}", error) from error
 
-    def send(self, packet: BearerPacket | RelayedDatagram) -> None:
+    def send(self, packet: BearerPacket) -> None:
         """One datagram, at once.
 
-        :raises Forbidden: neither protected, nor media or datagrams that are passed on.
+        :raises Forbidden: neither protected nor media that is passed on.
         :raises LocalError: the system refused to send.
         """
-        octets = packet.octets if isinstance(packet, RelayedDatagram) else bearer_octets(packet)
+        octets = bearer_octets(packet)
         try:
             self._socket.send(octets)
         except BlockingIOError:

@@ -276,3 +276,12 @@ async def test_session_ids_differ() -> None:
     config = NodeConfig(host=GCS, realm=MCX, applications=(APPLICATION,))
     node = DiameterNode(config, origin_state_id=7)
     assert [node.new_session_id() for _ in range(2)] == [f"{GCS};7;0", f"{GCS};7;1"]
+
+
+async def test_ports_stay_known_when_a_node_is_gone() -> None:
+    """Whoever starts it again, as after a crash, listens where it was."""
+    async with two() as both:
+        before = both.bmsc.ports
+        await both.bmsc.abort()
+        assert both.bmsc.ports == before
+        assert before[0] > 0

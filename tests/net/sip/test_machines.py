@@ -17,7 +17,8 @@ from mcsec.net.sip.machines import (
     Table,
     duration,
 )
-from mcsec.net.sip.timers import Timers, Timings
+from mcsec.net.sip.timers import Timings
+from mcsec.net.timers import Timers
 
 TABLES = {
     "client invite": CLIENT_INVITE,

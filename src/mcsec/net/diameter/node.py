@@ -55,6 +55,7 @@ class DiameterNode:
         self._handlers: dict[type[Any], Handler] = {}
         self._session_ids = itertools.count(state << 32 & 0xFFFFFFFF_00000000)
         self._servers: list[asyncio.Server] = []
+        self._ports: tuple[int, ...] = ()
         self._lines: dict[int, _Line] = {}
         self._open_lines: set[_Line] = set()
         self._dials: dict[int, asyncio.Task[None]] = {}
@@ -86,6 +87,7 @@ class DiameterNode:
         except BaseException:
             self._close_servers()
             raise
+        self._ports = tuple(server.sockets[0].getsockname()[1] for server in self._servers)
         self._engine.start(self._now())
         self._run()
 
@@ -123,8 +125,8 @@ class DiameterNode:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The ports listened at, in the order of the listeners."""
-        return tuple(server.sockets[0].getsockname()[1] for server in self._servers)
+        """The ports listened at since the start, in the order of the listeners; they stay known after the end."""
+        return self._ports
 
     # --- use
 

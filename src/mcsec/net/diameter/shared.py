@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcsec.net.diameter.config import NodeConfig
 from mcsec.net.diameter.effects import Close, Effect, Event, MessageRefused, Write
 from mcsec.net.diameter.framing import Framer
-from mcsec.net.sip.timers import Timers
+from mcsec.net.timers import Timers
 from mcsec.wire.diameter.avp import Avp
 from mcsec.wire.diameter.base import Cer, ErrorAnswer, FailedAvp
 from mcsec.wire.diameter.header import Header

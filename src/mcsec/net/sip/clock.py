@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from mcsec.net.sip.timers import Timers
+from mcsec.net.timers import Timers
 
 
 class Clock:

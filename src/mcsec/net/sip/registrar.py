@@ -16,9 +16,9 @@ from mcsec.net.sip.errors import BadMessage
 from mcsec.net.sip.grammar import Params
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.refreshing import seconds
-from mcsec.net.sip.timers import Timers
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import NameAddr, decode_addresses
+from mcsec.net.timers import Timers
 
 #: Parameters of a Contact that belong to the registration and not to the contact.
 _OURS: Final = ("expires", "q")

@@ -41,8 +41,9 @@ from mcsec.net.sip.machines import (
     spreads,
 )
 from mcsec.net.sip.message import Request, Response, encode
-from mcsec.net.sip.timers import DEFAULT_TIMINGS, Timers, Timings
+from mcsec.net.sip.timers import DEFAULT_TIMINGS, Timings
 from mcsec.net.sip.values import MAGIC_COOKIE
+from mcsec.net.timers import Timers
 
 
 class _Transaction:

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import Any
 
+from mcsec.crypto.uid import NTP_OF_UNIX_EPOCH
 from mcsec.errors import InvalidValue
 from mcsec.wire.diameter.results import ResultCode
 from mcsec.wire.diameter.violation import Violation
@@ -147,13 +148,12 @@ def _decode_address(octets: bytes, start: int, stop: int) -> Address:
 #: IPv4 and IPv6 only. The example of a missing one is IPv4.
 ADDRESS = DataType("Address", 6, None, _encode_address, _decode_address)
 
-_NTP_TO_UNIX = 2_208_988_800
 _NTP_ERA = 1 << 32
 _NTP_HIGH_BIT = 1 << 31
 
 
 def _encode_time(value: int) -> bytes:
-    seconds = value + _NTP_TO_UNIX
+    seconds = value + NTP_OF_UNIX_EPOCH
     if not _NTP_HIGH_BIT <= seconds < _NTP_ERA + _NTP_HIGH_BIT:
         raise InvalidValue(f"Unix time {value} is outside 1968 to 2104")
     return UNSIGNED32.encode(seconds % _NTP_ERA)
@@ -164,7 +164,7 @@ def _decode_time(octets: bytes, start: int, stop: int) -> int:
         raise wrong_length("Time", stop - start, start)
     seconds: int = UNSIGNED32.decode(octets, start, stop)
     # A clear high bit is the era that begins in 2036 (RFC 5905, RFC 6733 4.3.1).
-    return seconds - _NTP_TO_UNIX + (0 if seconds & _NTP_HIGH_BIT else _NTP_ERA)
+    return seconds - NTP_OF_UNIX_EPOCH + (0 if seconds & _NTP_HIGH_BIT else _NTP_ERA)
 
 
 #: Whole seconds, Unix time.
