@@ -75,9 +75,15 @@ class SakkeMasterSecret:
 
 @final
 class SakkeReceiver:
-    """An identity's RSK, validated, with the pairing's line functions precomputed."""
+    """An identity's RSK, validated.
 
-    def __init__(self, public: SakkePublicKey, identity: bytes, rsk: Secret, /) -> None: ...
+    It keeps the pairing's line functions, half a MiB. A ``compact`` one has less than 1 KiB and makes them again for every
+    message, which takes some thirty times as long as the decapsulation itself: for processes that play many users.
+    """
+
+    def __init__(
+        self, public: SakkePublicKey, identity: bytes, rsk: Secret, /, *, compact: bool = False
+    ) -> None: ...
     def decapsulate(self, sed: bytes, /, *, trimmed_g: bool = False) -> Secret:
         """SSV from a SED of 273 octets; ``CheckFailed`` when the R check fails.
 

@@ -63,7 +63,9 @@ def test_rfc_6508_appendix_a() -> None:
     rsk = master().extract(identity)
     assert rsk == Secret(VECTORS["RSK"]["rsk"])
     assert public().encapsulate(identity, ssv) == case["R"] + case["H"]
-    assert SakkeReceiver(public(), identity, rsk).decapsulate(case["R"] + case["H"]) == ssv
+    for compact in (False, True):
+        opened = SakkeReceiver(public(), identity, rsk, compact=compact)
+        assert opened.decapsulate(case["R"] + case["H"]) == ssv
 
 
 def test_streamwide_key_and_message() -> None:
@@ -198,8 +200,9 @@ def test_an_rsk_of_another_identity_or_kms_is_refused() -> None:
         SakkePublicKey(Streamwide.z).validate_rsk(IDENTITY, rsk)
     point = reference.decode(rsk.reveal())
     opposite = Secret(reference.encode((point[0], P - point[1])))
-    with pytest.raises(CheckFailed):
-        SakkeReceiver(public(), IDENTITY, opposite)
+    for compact in (False, True):
+        with pytest.raises(CheckFailed):
+            SakkeReceiver(public(), IDENTITY, opposite, compact=compact)
 
 
 def test_data_for_somebody_else_is_refused() -> None:

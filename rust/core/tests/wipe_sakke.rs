@@ -93,6 +93,8 @@ fn freed_memory_holds_no_secret() {
         public.validate_rsk(IDENTITY, &rsk).unwrap();
         let receiver = Receiver::new(&public, IDENTITY, &rsk).unwrap();
         assert_eq!(receiver.decapsulate(&sed, true).unwrap(), ssv);
+        let receiver = Receiver::compact(&public, IDENTITY, &rsk).unwrap();
+        assert_eq!(receiver.decapsulate(&sed, true).unwrap(), ssv);
     });
     assert_eq!(found, 0, "decapsulation");
 }

@@ -100,21 +100,27 @@ impl SakkeMasterSecret {
     }
 }
 
-/// An identity's validated RSK, ready to decapsulate.
+/// An identity's validated RSK.
 #[pyclass(name = "SakkeReceiver", frozen, module = "mcsec._core")]
 struct SakkeReceiver(Receiver);
 
 #[pymethods]
 impl SakkeReceiver {
     #[new]
-    #[pyo3(signature = (public, identity, rsk, /))]
+    #[pyo3(signature = (public, identity, rsk, /, *, compact = false))]
     fn new(
         py: Python<'_>,
         public: &SakkePublicKey,
         identity: &[u8],
         rsk: &PySecret,
+        compact: bool,
     ) -> PyResult<Self> {
-        py.detach(|| Receiver::new(&public.0, identity, &rsk.0))
+        let make = if compact {
+            Receiver::compact
+        } else {
+            Receiver::new
+        };
+        py.detach(|| make(&public.0, identity, &rsk.0))
             .map(Self)
             .map_err(to_py)
     }

@@ -96,16 +96,26 @@ class IdentityKeys:
 
     @classmethod
     def validate(
-        cls, public: KmsPublicKeys, uri: str, period_no: int, rsk: Secret, ssk: Secret, pvt: bytes
+        cls,
+        public: KmsPublicKeys,
+        uri: str,
+        period_no: int,
+        rsk: Secret,
+        ssk: Secret,
+        pvt: bytes,
+        *,
+        compact: bool = False,
     ) -> Self:
         """Check what a KMS delivered against what it publishes (RFC 6508 6.1.2, RFC 6507 5.1.2).
+
+        ``compact`` keys are small and open slowly, as :class:`~mcsec._core.SakkeReceiver` says.
 
         :raises CheckFailed: RSK, or SSK with PVT, does not belong to ``uri`` in that period.
         :raises InvalidValue: a key has not its size, or the URI or number is none.
         """
         uid = public.uid_in(uri, period_no)
         signer = EccsiSigner(public.authentication, uid, ssk, pvt)
-        decryption = SakkeReceiver(public.encryption, uid, rsk)
+        decryption = SakkeReceiver(public.encryption, uid, rsk, compact=compact)
         return cls(uri, public.kms_uri, period_no, uid, decryption, signer)
 
 

@@ -11,7 +11,7 @@
 //!
 //! * [r]([b]P + Z) = [rb mod q]P + [r]Z is a sum of entries of two fixed-base tables, added as a tree whose levels share
 //!   one inversion. g^r is a product of entries of a third. Recipients in a batch have a lane each.
-//! * Miller's loop runs over the RSK, whose functions are computed once. Their values at R are computed eight at a time;
+//! * Miller's loop runs over the RSK, whose functions are computed once, or by a compact receiver each time. Their values at R are computed eight at a time;
 //!   only squarings and multiplications in F_p^2 are left in sequence.
 //!
 //! # Constant time

@@ -136,13 +136,18 @@ impl PublicKey {
         self.fix_rsk(identity, rsk).map(drop)
     }
 
-    /// The pairing with a validated RSK.
-    pub(crate) fn fix_rsk(&self, identity: &[u8], rsk: &Secret) -> Result<Box<dyn Pairing>> {
+    /// The pairing with an RSK of any identity.
+    pub(crate) fn lines(&self, rsk: &Secret) -> Result<Box<dyn Pairing>> {
         let mut key = Affine::from_octets(rsk.expose(), "RSK")?;
         // The order is checked on the way: the pairing would not see a part of order 2 or 4 added to a right key.
-        let fixed = self.0.engine.fix_argument(&key);
+        let lines = self.0.engine.fix_argument(&key);
         key.zeroize();
-        let fixed = fixed.ok_or(Error::Invalid("RSK"))?;
+        lines.ok_or(Error::Invalid("RSK"))
+    }
+
+    /// The pairing with a validated RSK.
+    pub(crate) fn fix_rsk(&self, identity: &[u8], rsk: &Secret) -> Result<Box<dyn Pairing>> {
+        let fixed = self.lines(rsk)?;
         let mut one = [0; 16];
         one[0] = 1;
         let point = self.0.engine.multiply(&Scalars {

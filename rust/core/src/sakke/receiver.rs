@@ -10,16 +10,24 @@ use super::{SED_OCTETS, hash};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// An identity's validated RSK with the pairing's lines precomputed.
+/// An identity's validated RSK.
 pub struct Receiver {
     public: PublicKey,
     identity: Vec<u8>,
     b: Fq,
-    rsk: Box<dyn Pairing>,
+    rsk: Rsk,
+}
+
+/// What is kept of an RSK.
+enum Rsk {
+    /// The pairing's lines, for whoever opens much: half a MiB.
+    Lines(Box<dyn Pairing>),
+    /// Its octets, from which the lines are made for each message.
+    Octets(Secret),
 }
 
 impl Receiver {
-    /// Validates `rsk` (257 octets) for `identity` under `public` and prepares for decapsulation.
+    /// Validates `rsk` (257 octets) for `identity` under `public` and makes the pairing's lines.
     ///
     /// # Errors
     /// As [`PublicKey::validate_rsk`].
@@ -28,7 +36,22 @@ impl Receiver {
             public: public.clone(),
             identity: identity.to_vec(),
             b: hash::identity_to_scalar(identity),
-            rsk: public.fix_rsk(identity, rsk)?,
+            rsk: Rsk::Lines(public.fix_rsk(identity, rsk)?),
+        })
+    }
+
+    /// The same without the lines: less than a KiB in place of half a MiB, for processes that play many users. They are made
+    /// again for every message, which takes some thirty times as long as the decapsulation itself.
+    ///
+    /// # Errors
+    /// As [`PublicKey::validate_rsk`].
+    pub fn compact(public: &PublicKey, identity: &[u8], rsk: &Secret) -> Result<Self> {
+        public.validate_rsk(identity, rsk)?;
+        Ok(Self {
+            public: public.clone(),
+            identity: identity.to_vec(),
+            b: hash::identity_to_scalar(identity),
+            rsk: Rsk::Octets(rsk.clone()),
         })
     }
 
@@ -46,7 +69,10 @@ impl Receiver {
         if bool::from(r.y.is_zero()) {
             return Err(Error::Invalid("R"));
         }
-        let mut pairing = self.rsk.pairing(&r);
+        let mut pairing = match &self.rsk {
+            Rsk::Lines(lines) => lines.pairing(&r),
+            Rsk::Octets(octets) => self.public.lines(octets)?.pairing(&r),
+        };
         let mut w = pairing.value().to_octets();
         pairing.zeroize();
         let mut opened = self.open(&w, h, &r);

@@ -25,8 +25,13 @@ fn rfc_6508_vector() {
     let public = PublicKey::new(&unhex(RFC_PUBLIC), 5).unwrap();
     let sed = public.encapsulate(&identity, &secret(RFC_SSV)).unwrap();
     assert_eq!(sed, unhex(RFC_SED));
-    let receiver = Receiver::new(&public, &identity, &secret(RFC_RSK)).unwrap();
-    assert_eq!(receiver.decapsulate(&sed, false).unwrap(), secret(RFC_SSV));
+    let rsk = secret(RFC_RSK);
+    for receiver in [
+        Receiver::new(&public, &identity, &rsk).unwrap(),
+        Receiver::compact(&public, &identity, &rsk).unwrap(),
+    ] {
+        assert_eq!(receiver.decapsulate(&sed, false).unwrap(), secret(RFC_SSV));
+    }
 }
 
 #[test]
