@@ -77,8 +77,9 @@ class SakkeMasterSecret:
 class SakkeReceiver:
     """An identity's RSK, validated.
 
-    It keeps the pairing's line functions, half a MiB. A ``compact`` one has less than 1 KiB and makes them again for every
-    message, which takes some thirty times as long as the decapsulation itself: for processes that play many users.
+    It keeps the pairing's line functions, half a MiB. A ``compact`` one has less than 1 KiB and makes them again for
+    every message, which takes some thirty times as long as the decapsulation itself: for processes that play many
+    users.
     """
 
     def __init__(

@@ -40,8 +40,8 @@ impl Receiver {
         })
     }
 
-    /// The same without the lines: less than a KiB in place of half a MiB, for processes that play many users. They are made
-    /// again for every message, which takes some thirty times as long as the decapsulation itself.
+    /// The same without the lines: less than a KiB in place of half a MiB, for processes that play many users. They are
+    /// made again for every message, which takes some thirty times as long as the decapsulation itself.
     ///
     /// # Errors
     /// As [`PublicKey::validate_rsk`].
