@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from mcsec._core import Secret
-from mcsec.crypto.srtp import SrtcpReceiver, SrtcpSender, SrtpProfile, SrtpReceiver, SrtpSender
+from mcsec.crypto.srtp import (
+    ProtectedPacket,
+    SrtcpReceiver,
+    SrtcpSender,
+    SrtpProfile,
+    SrtpReceiver,
+    SrtpSender,
+)
 from mcsec.wire.rtp import RtcpHeader, RtpHeader
 
 SSRC = 0x11223344
@@ -79,3 +86,8 @@ def srtp_receiver(
     receiver = SrtpReceiver(profile, max_streams=max_streams, carry_roc=carry_roc)
     receiver.add_key(mki, *secrets_of(profile))
     return receiver
+
+
+def protected_packet(data: bytes = b"12345678") -> ProtectedPacket:
+    """A packet of floor control, protected."""
+    return srtcp_sender().protect(rtcp(data))
