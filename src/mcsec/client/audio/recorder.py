@@ -1,0 +1,69 @@
+"""Writes what was heard in a call into a WAV file, with silence where nothing came."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mcsec.client.audio import pcmu, wav
+from mcsec.client.audio.arrival import Frame
+
+#: Samples of silence at most: hours in which nobody talks would fill the disk.
+_LONGEST_GAP = 5 * pcmu.RATE
+#: Seconds without a frame after which another talker is written. Of two who talk at once the first is.
+_PAUSE = 0.2
+
+
+class Recorder:
+    """One file. Use it as a context manager; what is not PCMU is counted and left out.
+
+    :ivar samples: written so far, silence included. :ivar foreign: frames of another codec.
+    :ivar beside: frames of one who talked beside the one who is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """:raises AudioError: the file cannot be written."""
+        self._file = wav.create(path)
+        self.samples = self.foreign = self.beside = 0
+        # Of the last frame: its stream, where its timestamps end, and when it came.
+        self._last: tuple[int, int, float] | None = None
+
+    def frame(self, frame: Frame, now: float) -> None:
+        """One frame, in order."""
+        if frame.payload_type != pcmu.PAYLOAD_TYPE:
+            self.foreign += 1
+            return
+        gap = 0
+        if self._last is not None:
+            ssrc, end, heard = self._last
+            if frame.ssrc != ssrc:
+                if now < heard + _PAUSE:
+                    self.beside += 1
+                    return
+                gap = round((now - heard - pcmu.FRAME_SECONDS) * pcmu.RATE)
+            else:
+                gap = frame.timestamp - end & 0xFFFFFFFF
+                if gap >= 1 << 31:
+                    # Timestamps went back: the talker began to count anew.
+                    gap = 0
+        self._write(array("h", bytes(2 * max(0, min(gap, _LONGEST_GAP)))))
+        self._write(pcmu.decode(frame.payload))
+        self._last = frame.ssrc, frame.timestamp + len(frame.payload) & 0xFFFFFFFF, now
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, samples: array[int]) -> None:
+        self._file.writeframesraw(pcmu.to_octets(samples))
+        self.samples += len(samples)
