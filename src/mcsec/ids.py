@@ -12,6 +12,8 @@ from typing import Self
 
 from mcsec.errors import DecodeError, InvalidValue
 
+#: 1970-01-01 in seconds since 1900-01-01 (RFC 5905 6): MIKEY, key periods and Diameter count from there.
+NTP_OF_UNIX_EPOCH = 2_208_988_800
 _KEY_ID_RANDOM_BITS = 28
 
 

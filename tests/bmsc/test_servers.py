@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from mcsec.bmsc.counter import next_counter
 from mcsec.bmsc.engine import Engine, State, operations
 from mcsec.bmsc.events import (
     BearerActive,
@@ -20,7 +18,6 @@ from mcsec.bmsc.events import (
     TmgisReleased,
 )
 from mcsec.bmsc.faults import Delay, FailWith, Fault, FaultTable, Operation, Silence
-from mcsec.errors import LocalError
 from mcsec.ids import Tmgi
 from mcsec.wire.mb2.groups import TmgiAllocationRequest, TmgiDeallocationRequest
 from mcsec.wire.mb2.masks import Feature
@@ -195,25 +192,6 @@ def test_restart_without_state() -> None:
     again = Bench(counter=2)
     assert again.bearer(stop(bearer.tmgi, bearer.mbms_flow_identifier)).mbms_bearer_result == 8
     assert again.ask().restart_counter == 2
-
-
-def test_the_counter_grows_in_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "bmsc.json"
-    assert [next_counter(path) for _ in range(3)] == [1, 2, 3]
-    assert [entry.name for entry in tmp_path.iterdir()] == ["bmsc.json"]
-    for content in (
-        "",
-        "[]",
-        '{"restart_counter": "x"}',
-        '{"restart_counter": 4294967295}',
-        '{"restart_counter": -5}',
-    ):
-        path.write_text(content)
-        with pytest.raises(LocalError):
-            next_counter(path)
-    with pytest.raises(LocalError):
-        next_counter(tmp_path / "missing" / "bmsc.json")
-    assert next_counter(None) > 1_600_000_000
 
 
 def test_load_is_reported_where_wanted() -> None:

@@ -13,9 +13,8 @@ from mcsec._core import EccsiMasterSecret, SakkeMasterSecret, Secret
 from mcsec.crypto import hazmat
 from mcsec.crypto.kdf import guk_id
 from mcsec.crypto.kms_keys import IdentityKeys, KmsMasterKeys
-from mcsec.crypto.uid import NTP_OF_UNIX_EPOCH
 from mcsec.errors import CheckFailed, InvalidValue, WrongState
-from mcsec.ids import KeyId, PurposeTag
+from mcsec.ids import NTP_OF_UNIX_EPOCH, KeyId, PurposeTag
 from mcsec.mikey.build import Form, Initiator, Recipient, build, build_many
 from mcsec.mikey.distribution import KeyDistribution
 from mcsec.mikey.header import GenericCs

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcsec.crypto.uid import NTP_OF_UNIX_EPOCH
 from mcsec.errors import DecodeError, InvalidValue
+from mcsec.ids import NTP_OF_UNIX_EPOCH
 from mcsec.mikey.cursor import Cursor, Read
 from mcsec.mikey.extensions import ProtectedParameters, SakkeToSelf
 from mcsec.mikey.header import GenericCs, Header, SrtpCs

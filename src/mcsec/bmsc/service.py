@@ -14,7 +14,6 @@ from typing import Any, Self
 
 from mcsec.bmsc.bearer import Key
 from mcsec.bmsc.config import BmscConfig, ConfigError
-from mcsec.bmsc.counter import next_counter
 from mcsec.bmsc.doors import Address, Doors
 from mcsec.bmsc.engine import Engine, Reply
 from mcsec.bmsc.events import Event, Notify
@@ -26,6 +25,7 @@ from mcsec.net.diameter import effects
 from mcsec.net.diameter.config import Limits, Listener, NodeConfig, PeerConfig, Timings
 from mcsec.net.diameter.errors import NoAnswer
 from mcsec.net.diameter.node import DiameterNode
+from mcsec.net.diameter.restart_counter import next_counter
 from mcsec.net.radio import RadioSender
 from mcsec.net.tls import server_context
 from mcsec.wire.mb2.groups import UserplaneProtocolResult

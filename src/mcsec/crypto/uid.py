@@ -12,11 +12,10 @@ import math
 from functools import lru_cache
 
 from mcsec.errors import InvalidValue
+from mcsec.ids import NTP_OF_UNIX_EPOCH
 
 #: Octets of a UID.
 UID_OCTETS = 32
-#: 1970-01-01 in seconds since 1900-01-01 (RFC 5905 6).
-NTP_OF_UNIX_EPOCH = 2_208_988_800
 
 _CLAUSE = "TS 33.180 F.2.1"
 _MAX_LENGTH = 0xFFFF

@@ -15,9 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mcsec._core import Secret
 from mcsec.crypto.kdf import dpck
-from mcsec.crypto.uid import NTP_OF_UNIX_EPOCH
 from mcsec.errors import DecodeError, InvalidValue
-from mcsec.ids import KeyId, PurposeTag
+from mcsec.ids import NTP_OF_UNIX_EPOCH, KeyId, PurposeTag
 from mcsec.mikey.cursor import Cursor
 from mcsec.mikey.extensions import ALGORITHM_AES_128_GCM, IV_OCTETS, ProtectedParameters
 from mcsec.mikey.refusals import PARAMETERS

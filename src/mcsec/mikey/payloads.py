@@ -12,8 +12,9 @@ from typing import ClassVar, Self
 
 from mcsec.crypto.eccsi import SIGNATURE_OCTETS
 from mcsec.crypto.sakke import SED_OCTETS
-from mcsec.crypto.uid import NTP_OF_UNIX_EPOCH, UID_OCTETS
+from mcsec.crypto.uid import UID_OCTETS
 from mcsec.errors import InvalidValue
+from mcsec.ids import NTP_OF_UNIX_EPOCH
 from mcsec.mikey.cursor import Cursor
 from mcsec.mikey.numbers import (
     PROTOCOL_SRTP,

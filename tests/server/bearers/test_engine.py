@@ -245,3 +245,61 @@ def test_a_bearer_that_went_by_itself_while_its_listeners_left(active: Bearers) 
     active.disconnected("killed", 2.0)
     assert active.bearers == ()
     assert active.emptied("one", 3.0) == []
+
+
+def test_what_was_left_at_a_bmsc_that_kept_its_state_is_ended_before_anything_new(active: Bearers) -> None:
+    active.disconnected("cut", 5.0)
+    happened = active.connected(6.0)
+    stop, release = [one for one in happened if isinstance(one, Ask)]
+    assert stop.bearer is not None
+    assert (stop.bearer.mbms_startstop_indication, stop.bearer.tmgi) == (StartStop.STOP, tmgi(1))
+    assert stop.bearer.mbms_flow_identifier == FlowId(1)
+    assert release.deallocation is not None
+    assert release.deallocation.tmgi == (tmgi(1),)
+    # One of them unanswered: it is as well done, or was never known.
+    assert active.failed(stop.number, "no answer", 7.0) == []
+    allocate = only_ask(active.answered(release.number, gaa(), 7.0))
+    assert allocate.allocation is not None
+    assert active.bearer("one").state is BearerState.ALLOCATING
+    active.disconnected("cut", 8.0)
+    assert only_ask(active.connected(9.0)).allocation is not None, "nothing was left this time"
+
+
+def test_nothing_was_left_at_a_bmsc_that_lost_its_state(active: Bearers) -> None:
+    active.notified(gnr(restart_counter=1), 4.0)
+    active.disconnected("cut", 5.0)
+    stop, release = [one for one in active.connected(6.0) if isinstance(one, Ask)]
+    happened = active.answered(stop.number, gaa(restart_counter=2), 7.0)
+    allocate = only_ask(happened)
+    assert allocate.allocation is not None
+    assert active.answered(release.number, gaa(restart_counter=2), 8.0) == []
+    active.disconnected("cut", 8.0)
+    assert only_ask(active.connected(9.0)).allocation is not None
+
+
+def test_an_activation_without_answer_may_be_on_the_air_and_is_ended_with_its_tmgi() -> None:
+    bearers = Bearers(POLICY)
+    bearers.connected(0.0)
+    ask = only_ask(bearers.want("one", Wish(AREAS), 0.0))
+    start = only_ask(bearers.answered(ask.number, allocated(1), 1.0))
+    release = only_ask(bearers.failed(start.number, "no answer", 2.0))
+    assert release.deallocation is not None
+    assert release.deallocation.tmgi == (tmgi(1),)
+    due = bearers.next_timer()
+    assert due is not None
+    again = only_ask(bearers.poll(due))
+    assert again.allocation is not None
+    assert again.allocation.tmgi_number == 1
+
+
+def test_an_activation_that_never_ends_is_stopped_before_the_next() -> None:
+    bearers = Bearers(POLICY)
+    bearers.connected(0.0)
+    ask = only_ask(bearers.want("one", Wish(AREAS), 0.0))
+    start = only_ask(bearers.answered(ask.number, allocated(1), 1.0))
+    ongoing = BearerResult.SUCCESS | BearerResult.ACTIVATION_ONGOING
+    bearers.answered(start.number, started(1, ongoing), 2.0)
+    stop = only_ask(bearers.poll(2.0 + POLICY.starting))
+    assert stop.bearer is not None
+    assert stop.bearer.mbms_startstop_indication is StartStop.STOP
+    assert bearers.bearer("one").state is BearerState.ALLOCATED

@@ -82,6 +82,23 @@ class Bearer:
         """
         return replace(self, state=after(self.state, step), **changes)
 
+    def times(self, refresh_before: float) -> list[float]:
+        """When something is due for it, in no order."""
+        waits_for_time = not self.state.waiting or self.state is BearerState.STARTING
+        times = (
+            self.retry_at if waits_for_time else None,
+            self.tmgi_expiry,
+            self.refresh_time(refresh_before),
+        )
+        return [time for time in times if time is not None]
+
+    def refresh_time(self, refresh_before: float) -> float | None:
+        """When its TMGI is to be refreshed, ``refresh_before`` seconds before the expiry; None: not, or not again."""
+        if self.tmgi_expiry is None or self.refreshing or self.tmgi is None:
+            return None
+        due = self.tmgi_expiry - refresh_before
+        return due if self.retry_at is None else max(due, self.retry_at)
+
     def describe(self) -> dict[str, Any]:
         """For operators and ``--json``."""
         return {

@@ -16,6 +16,7 @@ from mcsec.server.bearers import answers, events, requests
 from mcsec.server.bearers.asking import ROUTINE, URGENT, Asking, nothing_follows
 from mcsec.server.bearers.bearer import Bearer, Wish
 from mcsec.server.bearers.events import Ask, Output, UnknownBearer
+from mcsec.server.bearers.leftovers import Leftovers
 from mcsec.server.bearers.policy import STANDARD, BearerPolicy
 from mcsec.server.bearers.states import BearerState, Step
 from mcsec.wire.mb2 import masks
@@ -31,6 +32,7 @@ class Bearers:
         self.policy = policy
         self._bearers = {bearer.name: bearer for bearer in bearers}
         self._asking = Asking()
+        self._leftovers = Leftovers(self._asking)
         self._connected = False
         self._counter: int | None = None
         self._load = 65535
@@ -58,10 +60,10 @@ class Bearers:
 
     def next_timer(self) -> float | None:
         """When :meth:`poll` has something to do."""
-        times = [time for bearer in self.bearers for time in self._times(bearer)]
-        if self._connected and self._heartbeat_at is not None:
-            times.append(self._heartbeat_at)
-        return min(times, default=None)
+        if not self._connected:
+            return None
+        times = [time for bearer in self.bearers for time in bearer.times(self.policy.refresh_before)]
+        return min(times if self._heartbeat_at is None else [*times, self._heartbeat_at], default=None)
 
     # --- what the operator and the calls want
 
@@ -110,18 +112,19 @@ class Bearers:
     # --- what the BM-SC says
 
     def connected(self, now: float) -> list[Output]:
-        """MB2-C is up: ask for what is missing."""
+        """MB2-C is up: end what was left there, then ask for what is missing."""
         self._connected = True
         self._heartbeat_at = now if self.policy.heartbeat is not None else None
         for bearer in self.bearers:
             if not bearer.state.waiting:
                 self._put(replace(bearer, retry_at=now))
-        return self.poll(now)
+        return [*self._leftovers.end(), *self.poll(now)]
 
     def disconnected(self, reason: str, now: float) -> list[Output]:
         """MB2-C is down. MB2-U may be up, but nobody can tell: listeners go to unicast (design 5.1)."""
         self._connected = False
         self._asking.forget()
+        self._leftovers.note(self.bearers)
         return self._all_gone(f"no connection to the BM-SC: {reason}", now)
 
     def answered(self, number: int, gaa: Gaa, now: float) -> list[Output]:
@@ -129,6 +132,7 @@ class Bearers:
         happened = self._counter_seen(gaa.origin_host, gaa.restart_counter, now)
         for load in gaa.load:
             self._load = self._load if load.load_value is None else load.load_value
+        self._leftovers.answered(number)
         name, continuation = self._asking.take(number) or ("", nothing_follows)
         bearer = self._bearers.get(name)
         if bearer is not None:
@@ -137,11 +141,21 @@ class Bearers:
 
     def failed(self, number: int, reason: str, now: float) -> list[Output]:
         """An :class:`Ask` got no answer, or one that refuses the command as a whole."""
+        if self._leftovers.answered(number):
+            return self.poll(now)
         name, _ = self._asking.take(number) or ("", nothing_follows)
         bearer = self._bearers.get(name)
-        if bearer is None or not bearer.state.waiting:
-            return [] if bearer is None else self._later(bearer, reason, now)
-        return self._refused(bearer, reason, now)
+        if bearer is None:
+            return []
+        if bearer.state is BearerState.ACTIVATING:
+            # It may be on the air, as a flow that nobody told us. With its TMGI that ends.
+            release = requests.release(bearer)
+            bearer = bearer.after(Step.GONE, tmgi=None, tmgi_expiry=None, refreshing=False)
+            return [
+                self._asking.ask(None, nothing_follows, deallocation=release),
+                *self._later(bearer, reason, now),
+            ]
+        return (self._refused if bearer.state.waiting else self._later)(bearer, reason, now)
 
     def notified(self, gnr: Gnr, now: float) -> list[Output]:
         """A notification.
@@ -182,6 +196,7 @@ class Bearers:
                 and bearer.retry_at is not None
                 and now >= bearer.retry_at
             ):
+                happened.append(self._asking.ask(None, nothing_follows, change=requests.stop(bearer)))
                 happened += self._refused(bearer, "the BM-SC did not say how the activation ended", now)
         for bearer in self.bearers:
             happened += self._advance(bearer, now)
@@ -194,7 +209,7 @@ class Bearers:
     # --- steps
 
     def _advance(self, bearer: Bearer, now: float) -> list[Output]:
-        if bearer.retry_at is None or now < bearer.retry_at:
+        if bearer.retry_at is None or now < bearer.retry_at or self._leftovers.under_way:
             return []
         if self._load < self.policy.busy and bearer.state in (BearerState.WANTED, BearerState.ALLOCATED):
             self._load = 65535  # What was reported is old by then; the next answer tells anew.
@@ -211,7 +226,7 @@ class Bearers:
         return []
 
     def _refresh(self, bearer: Bearer, now: float) -> list[Output]:
-        due = self._refresh_time(bearer)
+        due = bearer.refresh_time(self.policy.refresh_before)
         if due is None or now < due:
             return []
         self._put(replace(bearer, refreshing=True))
@@ -372,6 +387,7 @@ class Bearers:
         if not restarted:
             return []
         self._asking.forget()
+        self._leftovers.forget()
         happened: list[Output] = [events.BmscRestarted(now, host, counter)]
         happened += self._all_gone("the BM-SC restarted and lost its state", now)
         for bearer in self.bearers:
@@ -382,14 +398,3 @@ class Bearers:
 
     def _put(self, bearer: Bearer) -> None:
         self._bearers[bearer.name] = bearer
-
-    def _times(self, bearer: Bearer) -> list[float]:
-        waits_for_time = not bearer.state.waiting or bearer.state is BearerState.STARTING
-        times = [bearer.retry_at if waits_for_time else None, bearer.tmgi_expiry, self._refresh_time(bearer)]
-        return [time for time in times if time is not None] if self._connected else []
-
-    def _refresh_time(self, bearer: Bearer) -> float | None:
-        if bearer.tmgi_expiry is None or bearer.refreshing or bearer.tmgi is None:
-            return None
-        due = bearer.tmgi_expiry - self.policy.refresh_before
-        return due if bearer.retry_at is None else max(due, bearer.retry_at)

@@ -112,6 +112,21 @@ class BmscRestarted(Event):
     counter: int
 
 
+@dataclass(frozen=True, slots=True)
+class PathUp(Event):
+    """MB2-C is open to the BM-SC, or to an agent on the way there."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathDown(Event):
+    """MB2-C to the BM-SC or an agent is closed, or could not be opened."""
+
+    host: str
+    reason: str
+
+
 Output = Ask | Event
 
 

@@ -18,9 +18,9 @@ def refresh(bearer: Bearer) -> TmgiAllocationRequest:
     return TmgiAllocationRequest(tmgi_number=0, tmgi=(bearer.tmgi,) if bearer.tmgi is not None else ())
 
 
-def release(bearer: Bearer) -> TmgiDeallocationRequest:
-    """The TMGI is not needed any more."""
-    return TmgiDeallocationRequest(tmgi=(bearer.tmgi,) if bearer.tmgi is not None else ())
+def release(*bearers: Bearer) -> TmgiDeallocationRequest:
+    """Their TMGIs are not needed any more."""
+    return TmgiDeallocationRequest(tmgi=tuple(bearer.tmgi for bearer in bearers if bearer.tmgi is not None))
 
 
 def start(bearer: Bearer) -> MbmsBearerRequest:

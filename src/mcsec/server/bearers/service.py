@@ -15,7 +15,7 @@ from mcsec.net.diameter.config import NodeConfig
 from mcsec.net.diameter.node import DiameterNode
 from mcsec.server.bearers.bearer import Bearer, Wish
 from mcsec.server.bearers.engine import Bearers
-from mcsec.server.bearers.events import Ask, Output, UnknownBearer
+from mcsec.server.bearers.events import Ask, Output, PathDown, PathUp, UnknownBearer
 from mcsec.wire.mb2.groups import SupportedFeatures
 from mcsec.wire.mb2.masks import Feature
 from mcsec.wire.mb2.messages import APPLICATION, Gar, Gna, Gnr
@@ -26,7 +26,7 @@ _FEATURES = (SupportedFeatures(feature_list=Feature.HEARTBEAT),)
 
 
 class GcsAs:
-    """One GCS AS at one BM-SC; use as an asynchronous context manager.
+    """One GCS AS at one BM-SC, by itself or behind agents; use as an asynchronous context manager.
 
     :ivar bearers: the engine; ask it what is so, tell it through the methods here.
     :ivar counters: notifications and refusals by name.
@@ -39,9 +39,11 @@ class GcsAs:
         bearers: Bearers,
         on_event: Callable[[Event], None],
         *,
+        realm: str = "",
         restart_counter: int = 1,
     ) -> None:
-        """:param config: our node; the BM-SC is among its peers. :param bmsc: the BM-SC's Diameter identity.
+        """:param config: our node; each of its peers is the BM-SC or an agent on the way there.
+        :param bmsc: the BM-SC's Diameter identity. :param realm: its realm; by default that of its peer entry.
         :param on_event: called with each event of :mod:`mcsec.server.bearers.events`, in order.
         :param restart_counter: grows with each start that lost state (TS 23.007 29).
         """
@@ -50,7 +52,9 @@ class GcsAs:
         self.bearers = bearers
         self.counters: Counter[str] = Counter()
         self._bmsc = bmsc
-        self._realm = next(peer.realm for peer in config.peers if peer.host == bmsc)
+        self._realm = realm or next(peer.realm for peer in config.peers if peer.host == bmsc)
+        self._ways: set[str] = set()
+        self._unreachable: dict[str, str] = {}
         self._on_event = on_event
         self._restart_counter = restart_counter
         self._node = DiameterNode(config, on_event=self._node_event)
@@ -107,12 +111,22 @@ class GcsAs:
     # --- the BM-SC
 
     def _node_event(self, event: effects.Event) -> None:
-        if getattr(event, "host", None) != self._bmsc:
-            return
+        now = time.time()
         if isinstance(event, effects.PeerUp):
-            self._follow(self.bearers.connected(time.time()))
-        elif isinstance(event, effects.PeerDown):
-            self._follow(self.bearers.disconnected(event.reason, time.time()))
+            self._unreachable.pop(event.host, None)
+            self._ways.add(event.host)
+            self._on_event(PathUp(now, event.host))
+            if len(self._ways) == 1:
+                self._follow(self.bearers.connected(now))
+        elif isinstance(event, effects.PeerDown) and event.host in self._ways:
+            self._ways.discard(event.host)
+            self._on_event(PathDown(now, event.host, event.reason))
+            if not self._ways:
+                self._follow(self.bearers.disconnected(event.reason, now))
+        elif isinstance(event, effects.DialFailed) and self._unreachable.get(event.host) != event.reason:
+            # Told once, however often it is tried.
+            self._unreachable[event.host] = event.reason
+            self._on_event(PathDown(now, event.host, event.reason))
 
     def _notified(self, gnr: Gnr) -> Gna:
         self.counters["notifications"] += 1

@@ -14,8 +14,8 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import Any
 
-from mcsec.crypto.uid import NTP_OF_UNIX_EPOCH
 from mcsec.errors import InvalidValue
+from mcsec.ids import NTP_OF_UNIX_EPOCH
 from mcsec.wire.diameter.results import ResultCode
 from mcsec.wire.diameter.violation import Violation
 

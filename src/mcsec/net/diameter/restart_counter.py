@@ -1,4 +1,4 @@
-"""The Restart-Counter, kept over restarts: it must grow whenever state was lost (TS 23.007 29)."""
+"""The Restart-Counter of a BM-SC or GCS AS, kept over restarts: it must grow whenever state was lost (TS 23.007 29)."""
 
 from __future__ import annotations
 
@@ -28,5 +28,7 @@ def next_counter(path: Path | None) -> int:
         written.write_text(json.dumps({_NAME: counter}))
         written.replace(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LocalError(f"{path}: {error}", code="bmsc.state", hint="a file of this BM-SC's own") from None
+        raise LocalError(
+            f"{path}: {error}", code="restart-counter", hint="a file of this process's own"
+        ) from None
     return counter
