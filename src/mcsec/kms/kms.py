@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -57,7 +55,6 @@ class Kms:
         ledger: Ledger,
         book: trust.Book,
         observer: Observer,
-        lock: int,
     ) -> None:
         self.config = config
         self.database = database
@@ -72,7 +69,6 @@ class Kms:
             id_claims=config.kms.tokens.id_claims,
             algorithms=config.kms.tokens.algorithms,
         )
-        self._lock = lock
         self._period = public.period_at(clock.time())
 
     @classmethod
@@ -88,21 +84,16 @@ class Kms:
             raise ConfigError(
                 f"{path}: no database", hint="mcsec init DIR --domain NAME, or mcsec kms restore"
             )
-        lock = _lock(config)
+        database = await Database.open(path, config.kek())
         try:
-            database = await Database.open(path, config.kek())
-            try:
-                return await cls._assemble(config, database, observer, now, lock)
-            except BaseException:
-                await database.close()
-                raise
+            return await cls._assemble(config, database, observer, now)
         except BaseException:
-            os.close(lock)
+            await database.close()
             raise
 
     @classmethod
     async def _assemble(
-        cls, config: Configuration, database: Database, observer: Observer, now: float, lock: int
+        cls, config: Configuration, database: Database, observer: Observer, now: float
     ) -> Self:
         def read(
             connection: Connection,
@@ -149,14 +140,12 @@ class Kms:
             Ledger(database, master, config.domain, head),
             book,
             observer,
-            lock,
         )
 
     async def close(self) -> None:
         """Finishes what is being written, and closes the database."""
         await self.ledger.close()
         await self.database.close()
-        os.close(self._lock)
 
     async def handle(
         self,
@@ -300,15 +289,3 @@ class _Handling:
         self.subject = ""
         self.user = ""
         self.keys: ProtectionKeys | None = None
-
-
-def _lock(config: Configuration) -> int:
-    """One process on a database: two would break the chain of the log."""
-    path = config.path(config.kms.database).with_suffix(".lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ConfigError(f"{path}: another process runs this KMS") from None
-    return descriptor

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Executable, bindparam, delete, func, literal, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcsec.ids import KeyId
@@ -65,7 +65,6 @@ _UNPARK = (
     .where(deliveries.c.mc_service_id == bindparam("user"), deliveries.c.state != DeliveryState.HELD)
     .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=0, urgency=LATE_JOINER)
 )
-_DROP_ROW = delete(deliveries).where(deliveries.c.id == bindparam("row"))
 
 
 def wish_for_many(key_id: KeyId, groups: Collection[str] | None, now: float) -> Write:
@@ -115,9 +114,15 @@ def settle(row: int, state: DeliveryState, due: float = NEVER, reason: str = "")
     return Write(_SETTLE, {"row": row, "state_": int(state), "due_": due, "reason_": reason[:200]})
 
 
-def drop_row(row: int) -> Write:
-    """A delivery is of no use any more."""
-    return Write(_DROP_ROW, {"row": row})
+def settle_held(rows: Collection[int]) -> Write:
+    """Clients said that they have what these deliveries brought: one statement for all of them."""
+    held = update(deliveries).where(deliveries.c.id.in_(rows))
+    return Write(held.values(state=int(DeliveryState.HELD), due=NEVER, reason=""), {})
+
+
+def drop_rows(rows: Collection[int]) -> Write:
+    """Deliveries are of no use any more."""
+    return Write(delete(deliveries).where(deliveries.c.id.in_(rows)), {})
 
 
 def park(user: str) -> Write:
@@ -135,16 +140,18 @@ async def claim(connection: AsyncConnection, most: int, now: float, lease: float
 
     Rows whose lease ended are taken again: whoever had them was killed, or gave up. Delivering twice is harmless.
     """
+    # A row of its own name is what PostgreSQL asks once, however it plans the rest.
     open_rows = (
         select(deliveries.c.id)
         .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.due <= now)
         .order_by(deliveries.c.urgency, deliveries.c.due)
         .limit(most)
         .with_for_update(skip_locked=True)
+        .cte("open_rows")
     )
     taken = await connection.execute(
         update(deliveries)
-        .where(deliveries.c.id.in_(open_rows))
+        .where(deliveries.c.id.in_(select(open_rows.c.id)))
         .values(state=DeliveryState.SENT, due=lease, attempts=deliveries.c.attempts + 1)
         .returning(deliveries.c.id, deliveries.c.mc_service_id, deliveries.c.key_id, deliveries.c.attempts)
     )

@@ -7,14 +7,12 @@ order in which they were handed in.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, Self
 
 from sqlalchemy import Executable
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcsec.errors import LocalError
@@ -24,16 +22,6 @@ from mcsec.store.database import Database, StoreError
 _MOST = 4096
 #: Seconds between attempts while the disk refuses.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
-_REFUSALS = frozenset(
-    (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +29,14 @@ class Write:
     """One statement with its values.
 
     Writes to one table keep their order; those to different tables may change places, so that like ones are executed
-    together. ``alone``: the statement reads other tables too, and stays where it is.
+    together. ``alone``: the statement reads other tables too, and stays where it is. ``firm``: what is sent from now on
+    rests on it, see :meth:`GroupCommit.settled`.
     """
 
     statement: Executable
     values: Mapping[str, Any]
     alone: bool = False
+    firm: bool = False
 
 
 Work = Callable[[AsyncConnection], Awaitable[Any]]
@@ -73,6 +63,8 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        # How many were handed in, and which of them was the last with a firm write.
+        self._entered = self._firm = 0
         self.healthy = True
         self.transactions = 0
 
@@ -98,6 +90,18 @@ class GroupCommit:
         """
         await self.submit(writes)
 
+    async def settled(self) -> None:
+        """Returns when every firm write that was handed in until now is on the disk.
+
+        Whoever sends under a key waits for this, so that a killed process does not go on with the key before: see
+        SEND_BEFORE_COMMIT in ``docs/model``.
+
+        :raises StoreError: the store did not take it.
+        """
+        done_with = self._entered - len(self._queue)
+        if self._firm > done_with:
+            await self._put(_Waiting([], None, asyncio.get_running_loop().create_future()))
+
     async def run(self, work: Work) -> Any:
         """Do ``work`` in its turn within a transaction of the writer; its result when that is committed."""
         return await self._enter([], work)
@@ -109,9 +113,16 @@ class GroupCommit:
         elif not writes and work is None:
             done.set_result(None)
         else:
-            self._queue.append(_Waiting(writes, work, done))
-            self._wake.set()
+            self._put(_Waiting(writes, work, done))
         return done
+
+    def _put(self, waiting: _Waiting) -> asyncio.Future[Any]:
+        self._queue.append(waiting)
+        self._entered += 1
+        if any(write.firm for write in waiting.writes):
+            self._firm = self._entered
+        self._wake.set()
+        return waiting.done
 
     async def _run(self) -> None:
         wait = _FIRST_WAIT
@@ -127,7 +138,7 @@ class GroupCommit:
                 results = await self._commit(batch)
             # What a caller handed in may be anything; the writer serves the others on.
             except Exception as error:  # noqa: BLE001
-                if not (isinstance(error, StoreError) and _disk_refuses(error)):
+                if not (isinstance(error, StoreError) and error.passing):
                     # Whoever handed in what no database takes hears of it alone; the others are written without it.
                     await self._one_by_one(batch, error)
                     del self._queue[: len(batch)]
@@ -196,13 +207,6 @@ class GroupCommit:
             if not waiting.done.done():
                 waiting.done.set_exception(error)
         self._queue.clear()
-
-
-def _disk_refuses(error: StoreError) -> bool:
-    """Whether another attempt may succeed: the file is full, locked or read-only, and not our statement wrong."""
-    cause = error.__context__
-    code = getattr(cause.orig, "sqlite_errorcode", 0) if isinstance(cause, DBAPIError) else 0
-    return code & 0xFF in _REFUSALS
 
 
 async def _execute(connection: AsyncConnection, writes: list[Write]) -> None:

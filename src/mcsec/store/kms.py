@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from mcsec._core import Secret
 from mcsec.crypto.kms_keys import MasterSecrets
-from mcsec.store.database import metadata
+from mcsec.store.tables import metadata
 from mcsec.store.wrapping import Place, Wrapper
 
 master_table = Table(

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Executable, Table, bindparam, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Executable, Table, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcsec.ids import KeyId
@@ -62,7 +62,12 @@ _PUT_USER = _put(users)
 _PUT_CSK = _put(csks)
 _PUT_KEY = _put(keys)
 _PUT_BEARER = _put(bearers)
-_PUT_MARK = _put(marks)
+_FIRST_MARK = upsert(marks).on_conflict_do_nothing()
+_MOVE_MARK = (
+    update(marks)
+    .where(marks.c.key_id == bindparam("key"), marks.c.ssrc == bindparam("source"))
+    .values(last=bindparam("to"))
+)
 _ADD_AFFILIATION = upsert(affiliations).on_conflict_do_nothing()
 _ADD_LISTENER = upsert(listeners).on_conflict_do_nothing()
 _ADD_RECORD = insert(provenance)
@@ -150,7 +155,7 @@ def put_epoch(epoch: Epoch, place: int, wrapper: Wrapper) -> Write:
         "until": epoch.until,
         "blocking": epoch.blocking,
     } | _key_values(key, wrapper.wrap(key.secret, key_place(key.key_id)))
-    return Write(_PUT_KEY, values)
+    return Write(_PUT_KEY, values, firm=True)
 
 
 def drop_key(key_id: KeyId) -> list[Write]:
@@ -186,15 +191,22 @@ def _key_values(key: Key, wrapped: bytes) -> dict[str, object]:
 
 
 async def reserve_blocks(connection: AsyncConnection, wishes: Sequence[Reserve]) -> list[Block]:
-    """SRTCP indexes for each wish; durable when the transaction is (design 5.4)."""
+    """SRTCP indexes for each wish; durable when the transaction is (design 5.4).
+
+    The row of a key and an SSRC is held until then, so that two processes never get the same indexes.
+    """
     blocks = []
     for wanted in wishes:
+        place = {"key_id": wanted.key_id.value, "ssrc": wanted.ssrc}
+        await connection.execute(_FIRST_MARK, place | {"last": 0})
         row = await connection.execute(
-            select(marks.c.last).where(marks.c.key_id == wanted.key_id.value, marks.c.ssrc == wanted.ssrc)
+            select(marks.c.last)
+            .where(marks.c.key_id == wanted.key_id.value, marks.c.ssrc == wanted.ssrc)
+            .with_for_update()
         )
-        block = reserve(row.scalar() or 0, wanted)
+        block = reserve(row.scalar_one(), wanted)
         await connection.execute(
-            _PUT_MARK, {"key_id": wanted.key_id.value, "ssrc": wanted.ssrc, "last": block.last}
+            _MOVE_MARK, {"key": wanted.key_id.value, "source": wanted.ssrc, "to": block.last}
         )
         blocks.append(block)
     return blocks

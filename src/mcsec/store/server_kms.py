@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, delete, insert, select
 
-from mcsec.store.database import Database, metadata
+from mcsec.store.tables import metadata
 from mcsec.store.wrapping import Place
 from mcsec.wire.kms.protect import ProtectionKeys
+
+if TYPE_CHECKING:
+    from mcsec.store.database import Database
 
 pairs = Table(
     "mc_kms_pair",

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text
 
-from mcsec.store.database import metadata
+from mcsec.store.tables import LARGE, metadata
 
 #: A time that does not come: deliveries to clients that are not there wait for it.
 NEVER = 4e12
@@ -53,7 +53,7 @@ keys = Table(
     "mc_key",
     metadata,
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("place", Integer, nullable=False),
+    Column("place", LARGE, nullable=False),
     Column("scope", Text, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("rand", LargeBinary, nullable=False),
@@ -97,7 +97,7 @@ bearers = Table(
 deliveries = Table(
     "mc_delivery",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", LARGE, primary_key=True),
     Column("mc_service_id", Text, nullable=False),
     Column("key_id", BigInteger, nullable=False),
     Column("state", Integer, nullable=False),
@@ -130,4 +130,40 @@ marks = Table(
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("ssrc", BigInteger, primary_key=True, autoincrement=False),
     Column("last", BigInteger, nullable=False),
+)
+
+#: SPKs: shared with the servers of other domains (TS 33.180 5.9).
+spks = Table(
+    "mc_spk",
+    metadata,
+    Column("peer", Text, primary_key=True),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("rand", LargeBinary, nullable=False),
+    Column("maker_domain", Text, nullable=False),
+    Column("maker_entity", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("activation", Float, nullable=False),
+    Column("expiry", Float),
+)
+
+#: Calls in progress; ``tmgi`` is empty where a call is on no bearer, ``description`` is its owner's.
+calls = Table(
+    "mc_call",
+    metadata,
+    Column("call_id", Text, primary_key=True),
+    Column("group_id", Text, nullable=False),
+    Column("tmgi", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("description", Text, nullable=False),
+)
+
+#: What one process at a time does: ``term`` counts its holders.
+leases = Table(
+    "mc_lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("term", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
 )

@@ -1,0 +1,1 @@
+"""One file for each schema, in order. A file that was released never changes."""
