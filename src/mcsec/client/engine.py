@@ -166,7 +166,7 @@ class ClientEngine:
             for message in messages:
                 _check_place(message, traffic)
         except PeerError as error:
-            return [self._drop(error, traffic, name, now)]
+            return [self.drop(error, traffic, name, now)]
         key_id = KeyId.decode(opened.mki)
         happened = self._follow(self.keyring.used(key_id, traffic, name, now))
         return happened + [event for message in messages for event in self._obey(message, key_id, name, now)]
@@ -176,10 +176,15 @@ class ClientEngine:
         try:
             opened = self._contexts.open(packet, Traffic.GROUP_MEDIA, group, now)
         except PeerError as error:
-            return [self._drop(error, Traffic.GROUP_MEDIA, group, now)]
+            return [self.drop(error, Traffic.GROUP_MEDIA, group, now)]
         key_id = KeyId.decode(opened.mki[:4])
         happened = self._follow(self.keyring.used(key_id, Traffic.GROUP_MEDIA, group, now))
         return [*happened, MediaHeard(now, group, key_id, opened.ssrc, opened.octets)]
+
+    def drop(self, error: PeerError, traffic: Traffic, name: str, now: float) -> PacketDropped:
+        """A packet changes nothing: counts it, and gives the event that says so."""
+        self.dropped[error.code] += 1
+        return PacketDropped(now, traffic.name, name, error.code, str(error))
 
     # --- inside
 
@@ -242,10 +247,6 @@ class ClientEngine:
     def _follow(self, outputs: Sequence[Output]) -> list[Event]:
         self._contexts.follow(outputs)
         return [output for output in outputs if isinstance(output, Event)]
-
-    def _drop(self, error: PeerError, traffic: Traffic, name: str, now: float) -> PacketDropped:
-        self.dropped[error.code] += 1
-        return PacketDropped(now, traffic.name, name, error.code, str(error))
 
 
 def _told_to_clients(protocol: ControlProtocol) -> frozenset[type[rtcp.Message]]:

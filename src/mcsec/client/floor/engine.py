@@ -94,11 +94,21 @@ class FloorParticipant:
 
     # --- what call control does
 
-    def start(self, now: float, *, asking: bool = False, granted: bool = False) -> list[Output]:
+    def start(
+        self,
+        now: float,
+        *,
+        asking: bool = False,
+        granted: bool = False,
+        priority: int | None = None,
+        indicator: FloorIndicator | None = None,
+    ) -> list[Output]:
         """The call is set up. ``asking``: with an implicit request for the floor, ``granted``: which was granted.
 
+        :param priority: of the request, when it is made again by Floor Request; ``indicator`` likewise.
         :raises WrongState: it is set up already.
         """
+        self._hands.priority, self._hands.indicator = priority, indicator
         self._must(Step.START_GRANTED if granted else Step.START_ASKING if asking else Step.START, now)
         self._pressed = asking or granted
         return self.poll(now)
