@@ -5,11 +5,11 @@ import resource
 import socket
 
 import pytest
-from tests.support.srtp import protected_packet
 
 from mcsec.crypto.srtp import ForwardedMedia, ProtectedPacket
 from mcsec.errors import Forbidden, InvalidValue, LocalError
 from mcsec.net.media_ports import Address, PortPool, make_room
+from support.srtp import protected_packet
 
 RTP = bytes([0x80, 0]) + bytes(10) + b"speech"
 

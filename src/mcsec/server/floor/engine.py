@@ -88,6 +88,10 @@ class FloorControl:
         """Who is in the call."""
         return tuple(self._roster)
 
+    def has(self, user: str) -> bool:
+        """Whether ``user`` is in the call."""
+        return user in self._roster
+
     def participant(self, user: str) -> ParticipantState:
         """What ``user`` may do."""
         return self._roster.state(user)
