@@ -15,6 +15,7 @@ from mcsec.client.events import (
 )
 from mcsec.errors import WrongState
 from mcsec.ids import PurposeTag
+from mcsec.keys.events import KeyRevoked
 from mcsec.keys.key import Scope
 from mcsec.net.multicast import MulticastGroup, MulticastSender
 from mcsec.wire.mbms_usage import Suspension
@@ -113,10 +114,16 @@ async def test_a_cancelled_bearer_is_left() -> None:
     async with pair() as both:
         alice = both.add()
         await alice.client.log_on([GROUP])
-        await both.mcx.announce(ALICE, fresh_key(PurposeTag.MSCCK, Scope.of(str(TMGI))))
+        mscck = fresh_key(PurposeTag.MSCCK, Scope.of(str(TMGI)))
+        await both.mcx.announce(ALICE, mscck)
         assert both.host.airwaves.groups == {MulticastGroup(*GENERAL)}
+        assert mscck.key_id in alice.client.engine.keyring
         assert (await both.mcx.announce(ALICE, areas=None)).status == 200
         assert not both.host.airwaves.groups
+        assert mscck.key_id not in alice.client.engine.keyring
+        (event,) = alice.of(KeyRevoked)
+        assert isinstance(event, KeyRevoked)
+        assert event.key_id == mscck.key_id
 
 
 async def test_suspension_is_reported_only_when_asked_for() -> None:

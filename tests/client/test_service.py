@@ -19,6 +19,7 @@ from mcsec.ids import PurposeTag
 from mcsec.keys.events import KeyInstalled, KeyRevoked, KeyringWiped
 from mcsec.keys.key import Scope
 from mcsec.net.multicast import MulticastGroup, MulticastSender
+from mcsec.net.sip.refreshing import RetryTimes
 from mcsec.wire.mc_sip import McpttWarning
 from mcsec.wire.mikey_body import Form
 from mcsec.wire.rtcp.subchannel import UnmapGroupToBearer
@@ -187,16 +188,13 @@ async def test_the_same_key_in_another_message_is_harmless() -> None:
 @pytest.mark.parametrize("way", list(Authorisation))
 async def test_after_a_lost_connection_everything_is_said_anew(way: Authorisation) -> None:
     async with pair() as both:
-        alice = both.add(authorisation=way)
+        alice = both.add(authorisation=way, retry=RetryTimes(lost=0.01))
         await alice.client.log_on([GROUP])
         mscck = fresh_key(PurposeTag.MSCCK, Scope.of(str(TMGI)))
         await both.mcx.announce(ALICE, mscck)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(UnmapGroupToBearer(ssrc=1, group_id=GROUP), mscck))
             await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 1)
-        registration = alice.client._registering._registration
-        assert registration is not None
-        registration._backoff.base = 0.01
         (binding,) = both.mcx.registrar.lookup(ALICE, both.mcx.endpoint.core.clock.now())
         both.mcx.endpoint.core.transport.cut(binding.source)  # type: ignore[arg-type]  # a peer
         await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 2)

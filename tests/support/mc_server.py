@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_network
@@ -21,6 +21,7 @@ from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
 from mcsec.net.sip.peer import Hop, Trust
 from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.tokens import Claims, TokenRefused
 from mcsec.server.announcement import Bearer
 from mcsec.server.answers import RetryPolicy
@@ -28,6 +29,7 @@ from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import Identity, McServer, ServiceSettings
 from mcsec.store.database import Database
+from mcsec.server.subscribers import Subscribers
 from mcsec.store.kek import Kek
 from support.domains import kms
 from support.mc_clients import ALICE, BOB, GROUP, Heard, engine, profile
@@ -86,11 +88,15 @@ async def running(
     delivery: DeliverySettings | None = None,
     **function: object,
 ) -> AsyncIterator[Running]:
+    subscribers: Subscribers | None = None,
+    ports: Mapping[str, int] | None = None,
+    registrar: RegistrarSettings | None = None,
     settings = ServiceSettings(
         FunctionSettings(DOMAIN, PSI, **function),  # type: ignore[arg-type]  # passed on
         sip=sip or EndpointSettings(),
         delivery=delivery or DeliverySettings(retry=RetryPolicy(0.05, 0.2, 4)),
     )
+        registrar=registrar or RegistrarSettings(),
     database = await Database.open(directory / "server.sqlite", Kek(Secret(bytes(32))))
     try:
         found: Running
@@ -102,17 +108,21 @@ async def running(
             may_join=may_join,
             on_event=lambda event: found.events.append(event),
         )
+            subscribers=subscribers,
         found = Running(server)
         async with server:
             for transport in transports:
-                found.ports[transport] = (await server.listen(transport, "127.0.0.1"))[1]
+                port = (ports or {}).get(transport, 0)
+                found.ports[transport] = (await server.listen(transport, "127.0.0.1", port))[1]
             yield found
     finally:
         await database.close()
 
 
 @asynccontextmanager
-async def clients(running: Running, transport: str = "TCP") -> AsyncIterator[Callable[..., Heard]]:
+async def clients(
+    running: Running, transport: str = "TCP", credentials: DigestClient | None = None
+) -> AsyncIterator[Callable[..., Heard]]:
     """Adds clients of one host to a server."""
     hop = Hop(transport, "127.0.0.1", running.ports[transport])
     async with ClientHost(HostSettings(hop, EndpointSettings(trust=LOOPBACK))) as host:
@@ -129,5 +139,6 @@ async def clients(running: Running, transport: str = "TCP") -> AsyncIterator[Cal
                 on_event=events.append,
             )
             return Heard(client, events)
+                credentials=credentials,
 
         yield add

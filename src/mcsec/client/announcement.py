@@ -151,6 +151,7 @@ class Announcements:
         for tmgi in plan.cancelled:
             if self._bearers.pop(tmgi, None) is not None:
                 happened.append(BearerCancelled(now, tmgi))
+                happened += self._engine.revoke(PurposeTag.MSCCK, str(tmgi), "its bearer was cancelled", now)
             outputs += self._radio.cancelled(tmgi)
         for bearer in plan.stored:
             known = self._bearers.get(bearer.tmgi)

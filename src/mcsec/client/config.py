@@ -22,7 +22,9 @@ from mcsec.client.host import HostSettings
 from mcsec.client.profile import Authorisation, Profile
 from mcsec.errors import LocalError
 from mcsec.net.multicast import LOOPBACK
+from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.peer import DEFAULT_PORT, Hop, Trust
+from mcsec.net.sip.refreshing import STANDARD_RETRY, RetryTimes
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.tls import client_context
 
@@ -40,8 +42,8 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TokenSection(_Section):
-    """Where the access token is: a file, or an environment variable. Read again each time one is needed."""
+class SecretSection(_Section):
+    """Where an access token or a password is: a file, or an environment variable. Read again each time it is needed."""
 
     file: str | None = None
     env: str | None = None
@@ -51,6 +53,21 @@ class TokenSection(_Section):
         if (self.file is None) == (self.env is None):
             raise ValueError("give either file or env")
         return self
+
+
+class RetrySection(_Section):
+    """Seconds until a registration is tried again: after a lost connection, after a failure, at most."""
+
+    lost: float = Field(default=STANDARD_RETRY.lost, gt=0)
+    first: float = Field(default=STANDARD_RETRY.first, gt=0)
+    most: float = Field(default=STANDARD_RETRY.most, gt=0)
+
+
+class DigestSection(_Section):
+    """What to answer a registrar that asks for digest authentication."""
+
+    username: str = Field(min_length=1)
+    password: SecretSection
 
 
 class ClientSection(_Section):
@@ -66,6 +83,7 @@ class ClientSection(_Section):
     require_protected_xml: bool = True
     expires: int = Field(default=3600, ge=10, le=86_400)
     silence: float = Field(default=10.0, gt=0)
+    retry: RetrySection = RetrySection()
     interface: str = LOOPBACK
 
 
@@ -100,14 +118,15 @@ class KmsSection(_Section):
     protection: bool = True
     kek: str = "file:client.kek"
     keys: str = "{client_id}.kms-keys"
-    token: TokenSection | None = None
+    token: SecretSection | None = None
 
 
 class _File(_Section):
     client: ClientSection
     server: ServerSection
     kms: KmsSection
-    token: TokenSection
+    token: SecretSection
+    digest: DigestSection | None = None
 
 
 def _wrong(path: Path, where: str, what: str) -> ConfigError:
@@ -173,6 +192,7 @@ class Configuration:
                 protect_xml=client.protect_xml,
                 require_protected_xml=client.require_protected_xml,
                 expires=client.expires,
+                retry=RetryTimes(client.retry.first, client.retry.most, client.retry.lost),
             )
         except LocalError as error:
             raise ConfigError(f"{self.file}: {error}") from None
@@ -191,6 +211,20 @@ class Configuration:
         :raises ConfigError: there is none, or it is no token.
         """
         source = (self.kms.token if for_kms else None) or self.content.token
+        return self._secret(source, number, "access token")
+
+    def credentials(self, number: int) -> DigestClient | None:
+        """What client ``number`` answers to a registrar that asks for digest authentication; None: nothing.
+
+        :raises ConfigError: there is no password.
+        """
+        section = self.content.digest
+        if section is None:
+            return None
+        password = self._secret(section.password, number, "password")
+        return DigestClient(_numbered(section.username, number), password)
+
+    def _secret(self, source: SecretSection, number: int, what: str) -> Secret:
         if source.env is not None:
             name = _numbered(source.env, number)
             text = os.environ.get(name, "")
@@ -201,12 +235,12 @@ class Configuration:
             try:
                 text = file.read_text("ascii")[: _MOST_TOKEN_OCTETS + 1]
             except OSError as error:
-                raise _wrong(self.file, "token", f"{where}: {error.strerror}") from None
+                raise _wrong(self.file, what, f"{where}: {error.strerror}") from None
             except UnicodeDecodeError:
-                raise _wrong(self.file, "token", f"{where}: no token") from None
+                raise _wrong(self.file, what, f"{where}: no {what}") from None
         text = text.strip()
         if not text or len(text) > _MOST_TOKEN_OCTETS or not text.isascii() or not text.isprintable():
-            raise _wrong(self.file, "token", f"{where} holds no access token")
+            raise _wrong(self.file, what, f"{where} holds no {what}")
         return Secret(text.encode())
 
     def host(self) -> HostSettings:

@@ -17,6 +17,7 @@ from mcsec.client.profile import Profile
 from mcsec.client.radio import RadioSide
 from mcsec.client.service import McClient, OnEvent
 from mcsec.net.multicast import LOOPBACK
+from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.events import SipEvent
@@ -96,10 +97,12 @@ class ClientHost:
         *,
         radio: RadioSide | None = None,
         on_event: OnEvent | None = None,
+        credentials: DigestClient | None = None,
     ) -> McClient:
         """A client that is not logged on yet.
 
         :param token: gives the access token whenever it is needed.
+        :param credentials: for a registrar that asks for digest authentication.
         """
         client = McClient(
             profile,
@@ -109,6 +112,7 @@ class ClientHost:
             self.airwaves,
             radio=RadioSide() if radio is None else radio,
             on_event=on_event or (lambda event: None),
+            credentials=credentials,
         )
         self._clients[Uri.decode(profile.impu).address_of_record()] = client
         self._by_contact[client.contact_user] = client

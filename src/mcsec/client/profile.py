@@ -7,6 +7,7 @@ from enum import Enum
 
 from mcsec.client.engine import Party
 from mcsec.errors import InvalidValue
+from mcsec.net.sip.refreshing import STANDARD_RETRY, RetryTimes
 
 
 class Authorisation(Enum):
@@ -26,7 +27,8 @@ class Profile:
     server as signer of keys (MDSI), the only one that keys are taken from.
 
     ``protect_xml``: encrypt and sign XML under the CSK once there is one. ``require_protected_xml``: refuse XML
-    of the server that is not. ``expires``: seconds that a registration is asked for.
+    of the server that is not. ``expires``: seconds that a registration is asked for. ``retry``: when one that failed
+    or was lost is tried again.
     """
 
     mc_service_id: str
@@ -39,6 +41,7 @@ class Profile:
     protect_xml: bool = True
     require_protected_xml: bool = True
     expires: int = 3600
+    retry: RetryTimes = STANDARD_RETRY
 
     def __post_init__(self) -> None:
         for name in ("mc_service_id", "impu", "registrar", "psi"):

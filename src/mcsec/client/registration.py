@@ -1,7 +1,8 @@
 """Keeping a client registered (TS 24.379 7.2.1): REGISTER, with service authorisation in it where that is the way.
 
 What must be fresh is made fresh: a REGISTER that starts anew carries a new CSK upload; a refresh carries none, because
-nothing has changed.
+nothing has changed. Where the service is authorised by PUBLISH, no REGISTER carries one, unless the registrar refuses a
+bare one: it has no other way to tell who is there on a new connection.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from collections.abc import Callable
 
 from mcsec.client.content import Content
 from mcsec.client.link import Link
-from mcsec.client.profile import Profile
+from mcsec.client.profile import Authorisation, Profile
 from mcsec.client.publishing import ServiceRefused
 from mcsec.errors import McsecError, PeerError
+from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.grammar import Params
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.registering import keep_registered
-from mcsec.net.sip.registration import Registered, Registration, RegistrationEvent
+from mcsec.net.sip.registration import Registered, Registration, RegistrationEvent, Unproven
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import NameAddr
 from mcsec.wire.mc_sip import ICSI_REF, from_client
@@ -47,16 +49,19 @@ class Registering:
         self,
         link: Link,
         profile: Profile,
-        write: Callable[[], Content] | None,
+        write: Callable[[], Content],
         on_change: Callable[[int, str], None],
         failed: Callable[[McsecError], None],
+        credentials: DigestClient | None = None,
     ) -> None:
-        """:param write: the body of REGISTERs that start anew; None: they have none.
+        """:param write: the body of a REGISTER that authorises the service.
         :param on_change: told with the granted seconds when it starts anew, with 0 and a reason when it is lost.
+        :param credentials: for a registrar that asks for digest authentication.
         """
         self.contact_user = secrets.token_hex(8)
         self._link, self._profile, self._write = link, profile, write
-        self._on_change, self._failed = on_change, failed
+        self._on_change, self._failed, self._credentials = on_change, failed, credentials
+        self._authorises = profile.authorisation is Authorisation.REGISTER
         self._registration: _Remembering | None = None
         self._registered = False
         self._task: asyncio.Task[None] | None = None
@@ -69,7 +74,7 @@ class Registering:
         """
         endpoint = self._link.endpoint
         peer = await self._link.settle()
-        content = self._write() if self._write is not None else None
+        content = self._write() if self._authorises else None
         self._registration = _Remembering(
             self._profile.registrar,
             self._profile.impu,
@@ -78,10 +83,18 @@ class Registering:
             headers=from_client(),
             body=content.body if content is not None else b"",
             content_type=content.content_type if content is not None else None,
+            provable=True,
+            retry=self._profile.retry,
         )
         self._first = asyncio.get_running_loop().create_future()
         self._task = asyncio.get_running_loop().create_task(
-            keep_registered(endpoint, self._registration, self._happened, self._link.server)
+            keep_registered(
+                endpoint,
+                self._registration,
+                self._happened,
+                self._link.server,
+                credentials=self._credentials,
+            )
         )
         self._task.add_done_callback(self._ended)
         try:
@@ -123,6 +136,11 @@ class Registering:
                 self._first.set_result(None)
             return
         lost, self._registered = self._registered, False
+        if isinstance(event, Unproven):
+            # This registrar wants it, so it gets it at once next time.
+            self._authorises = True
+            self._prove()
+            return
         if not self._first.done():
             refusal = self._registration.refusal
             self._first.set_exception(
@@ -132,14 +150,13 @@ class Registering:
             )
         elif lost or event.retry is None:
             self._on_change(0, event.reason)
-        if event.retry is not None:
-            self._start_anew()
+        if event.retry is not None and self._authorises:
+            # The next REGISTER meets a registrar that may know nothing.
+            self._prove()
 
-    def _start_anew(self) -> None:
-        """The next REGISTER meets a registrar that may know nothing."""
+    def _prove(self) -> None:
+        """Let the next REGISTER authorise the service."""
         assert self._registration is not None
-        if self._write is None:
-            return
         try:
             content = self._write()
         except McsecError as error:

@@ -129,6 +129,7 @@ async def _log_on(
         partial(config.token, number),
         radio=RadioSide(settings.area, silence=settings.silence),
         on_event=partial(heard, profile.mc_service_id),
+        credentials=config.credentials(number),
     )
 
     def install(fresh: Provisioned) -> None:

@@ -41,6 +41,7 @@ from mcsec.client.reporting import Reporter
 from mcsec.errors import McsecError, PeerError, Refused, WrongState
 from mcsec.ids import KeyId
 from mcsec.keys.events import Event
+from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.values import decode_addresses
@@ -67,9 +68,12 @@ class McClient:
         *,
         radio: RadioSide,
         on_event: OnEvent,
+        credentials: DigestClient | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """:param token: gives the access token whenever it is needed, so that it can be renewed."""
+        """:param token: gives the access token whenever it is needed, so that it can be renewed.
+        :param credentials: for a registrar that asks for digest authentication.
+        """
         self.profile, self.engine = profile, engine
         self.refused: Counter[str] = Counter()
         self.taken = 0
@@ -84,13 +88,8 @@ class McClient:
         )
         self._settings = self._publication(link, "service authorisation", POC_SETTINGS_EVENT)
         self._presence = self._publication(link, "affiliation", PRESENCE_EVENT)
-        by_register = profile.authorisation is Authorisation.REGISTER
         self._registering = Registering(
-            link,
-            profile,
-            self._write_register if by_register else None,
-            self._registration_changed,
-            self.failed,
+            link, profile, self._write_register, self._registration_changed, self.failed, credentials
         )
         self._groups: tuple[str, ...] = ()
         self._csk: KeyId | None = None

@@ -23,6 +23,7 @@ from mcsec.server.service import ServiceSettings
 from mcsec.store.kek import Kek
 
 Seconds = Annotated[float, Field(ge=0)]
+from mcsec.server.subscribers import Subscribers
 EVERYBODY = "*"
 
 
@@ -101,6 +102,8 @@ class ServerSection(_Section):
     protection: bool = True
     csk_required: bool = False
     most_groups: int = Field(default=50, ge=0, le=1000)
+    digest_users: str = ""
+    digest_realm: str = ""
     default_musik: bool = True
     key_lifetime: float = Field(default=86_400.0, ge=60)
     scopes: list[str] = ["3gpp:mc:ptt_service"]
@@ -198,6 +201,20 @@ class Configuration:
         except ValueError as error:
             raise ConfigError(f"[server] trusted_addresses: {error}") from None
         uses_tls = any(transport == "TLS" for transport, _, _ in self.listen())
+    def subscribers(self) -> Subscribers | None:
+        """Who registers by digest authentication; None: nobody is asked for it.
+
+        :raises SubscriberError: the file cannot be used.
+        """
+        if not self.server.digest_users:
+            return None
+        return Subscribers.load(self.path(self.server.digest_users), self.digest_realm)
+
+    @property
+    def digest_realm(self) -> str:
+        """The realm that credentials are for."""
+        return self.server.digest_realm or self.domain
+
         tls = (
             client_context(self.path(section.ca)) if uses_tls or (core and core.transport == "TLS") else None
         )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from mcsec.errors import DecodeError, McsecError, PeerError, Refused
 from mcsec.keys.events import Event
+from mcsec.net.sip.auth import Unauthorized
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.errors import BadMessage
 from mcsec.net.sip.message import Request, Response, decode
@@ -79,6 +80,8 @@ class Requests:
             if procedure is None:
                 raise Refused(f"no {request.method} here", code="server.method", clause="RFC 3261 8.2.1")
             response = await procedure(request, peer)
+        except Unauthorized as error:
+            return self._challenge(request, peer, error)
         except (PeerError, StoreError) as error:
             return self._refuse(request, peer, error)
         if response.ok:
@@ -91,10 +94,12 @@ class Requests:
         impu = address_of_record(request.to.uri)
         third_party = self._senders.trusts(peer)
         now = self._clock()
-        claim = authorisation.read(self._function, self._parts_of_register(request, third_party), now)
-        sender = Sender(impu, Proof.ASSERTED) if third_party else self._senders.of(request, peer)
+        sender = (
+            Sender(impu, Proof.ASSERTED) if third_party else self._senders.registering(request, peer, now)
+        )
         if not third_party and sender.impu != impu:
             raise Refused("a REGISTER for somebody else", code="server.sender", clause="RFC 3261 10.3")
+        claim = authorisation.read(self._function, self._parts_of_register(request, third_party), now)
         name = None if claim is None else await self._verified(claim, impu)
         known = self._function.users.of_impu(impu)
         if (
@@ -116,7 +121,8 @@ class Requests:
             if not response.ok:
                 raise _Answered(response)
         done = self._registered(claim, name, impu, granted, now)
-        self._bind(peer, impu, claim is not None and granted > 0, third_party)
+        proven = claim is not None or sender.proof is Proof.DIGEST
+        self._bind(peer, impu, proven and granted > 0, third_party)
         await self._carry_out(done)
         return response
 
@@ -271,6 +277,13 @@ class Requests:
             hint="register with an access token on this connection, or come by the SIP core",
         )
 
+    def _challenge(self, request: Request, peer: Peer, error: Unauthorized) -> Response:
+        """Asking for credentials refuses nothing; wrong ones are refused, and asked for again."""
+        response = self._senders.challenge(request, error, self._clock())
+        if error.stale or "Authorization" not in request.headers:
+            return response
+        return self._refuse(request, peer, _Answered(response, error.code))
+
     def _refuse(self, request: Request, peer: Peer, error: McsecError) -> Response:
         if isinstance(error, _Answered):
             response, code, reason = error.response, error.code, str(error)
@@ -303,9 +316,9 @@ class _Answered(PeerError):
 
     code = "server.sip"
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, code: str | None = None) -> None:
         super().__init__(
-            f"answered {response.status} {response.reason}", code=f"server.sip-{response.status}"
+            f"answered {response.status} {response.reason}", code=code or f"server.sip-{response.status}"
         )
         self.response = response
 

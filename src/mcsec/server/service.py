@@ -45,6 +45,7 @@ from mcsec.server.locations import Locations
 from mcsec.server.requests import Requests, Verify
 from mcsec.server.resume import resume
 from mcsec.server.senders import Senders
+from mcsec.server.subscribers import Credentials, Subscribers
 from mcsec.store import deliveries, server
 from mcsec.store.database import Database, StoreError
 from mcsec.store.group_commit import GroupCommit, Write
@@ -91,9 +92,11 @@ class McServer:
         *,
         verify: Verify,
         may_join: MayJoin,
+        subscribers: Subscribers | None = None,
         on_event: Callable[[Event], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """:param subscribers: who registers by digest authentication; None: nobody is asked for it."""
         self._database, self._settings, self._clock = database, settings, clock
         self._on_event = on_event or (lambda event: None)
         self.events: Counter[str] = Counter()
@@ -108,7 +111,7 @@ class McServer:
         )
         self.function = Function(engine, database.wrapper, settings.function, may_join)
         self._writer = GroupCommit(database, self._store_refused)
-        senders = Senders(settings.sip.trust)
+        senders = Senders(settings.sip.trust, Credentials(subscribers) if subscribers is not None else None)
         self._senders = senders
         self._locations = Locations(settings.sip.outbound, settings.registrar)
         self.requests = Requests(
@@ -122,6 +125,7 @@ class McServer:
         state = await load(self._database)
         resume(self.function, state)
         self._locations.restore(state.users)
+        self._senders.restore(state.users)
         await self._writer.__aenter__()
         await self.endpoint.__aenter__()
         self.endpoint.on_flow_closed(self._flow_closed)

@@ -16,6 +16,7 @@ from mcsec.net.sip.digest import user_hash
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Hop, Peer
+from mcsec.net.sip.refreshing import RetryTimes
 from mcsec.net.sip.registering import keep_registered
 from mcsec.net.sip.registrar import Registrar
 from mcsec.net.sip.registration import (
@@ -25,6 +26,7 @@ from mcsec.net.sip.registration import (
     RegistrationEvent,
     RegistrationInput,
     RegistrationState,
+    Unproven,
     Unregistered,
 )
 from mcsec.net.sip.values import NameAddr
@@ -110,7 +112,75 @@ def test_a_lost_connection_is_registered_anew() -> None:
     assert machine.state is RegistrationState.WAITING
     due = machine.next_timer()
     assert due is not None
-    assert 25.0 <= due <= 40.0
+    assert 10.5 <= due <= 11.0
+    # While the server is not back, it waits longer and longer; once it is, a lost connection is news again.
+    for most in (2.0, 4.0):
+        request = machine.handle_timer(due)
+        assert request is not None
+        machine.failed("sip.unreachable", due)
+        before, due = due, machine.next_timer()
+        assert due is not None
+        assert most / 2 <= due - before <= most
+    request = machine.handle_timer(due)
+    assert request is not None
+    machine.answered(answer(request, 200), due)
+    machine.flow_lost(due)
+    soon = machine.next_timer()
+    assert soon is not None
+    assert soon - due <= 1.0
+
+
+def test_waiting_times_can_be_set() -> None:
+    machine = registration(retry=RetryTimes(first=4.0, most=6.0, lost=0.1))
+    waits = []
+    request: Request | None = machine.start()
+    for _ in range(4):
+        assert request is not None
+        machine.failed("sip.unreachable", 0.0)
+        due = machine.next_timer()
+        assert due is not None
+        waits.append(due)
+        request = machine.handle_timer(due)
+    assert 2.0 <= waits[0] <= 4.0
+    assert 3.0 <= waits[3] <= 6.0
+    assert request is not None
+    machine.answered(answer(request, 200), 0.0)
+    machine.flow_lost(0.0)
+    assert 0.05 <= (machine.next_timer() or 0) <= 0.1
+
+
+def test_a_bare_register_that_is_refused_is_sent_again_with_proof_and_only_once() -> None:
+    machine = registration(provable=True)
+    machine.answered(answer(machine.start(), 200), 0.0)
+    refresh = machine.handle_timer(3000.0)
+    assert refresh is not None
+    assert machine.answered(answer(refresh, 403), 3000.0) is None
+    assert machine.events() == [Registered(3600), Unproven("refused with 403")]
+    machine.replace_content(b"token", "a/b")
+    again = machine.handle_timer(3000.0)
+    assert again is not None
+    assert (again.body, again.cseq.number) == (b"token", 3)
+    machine.answered(answer(again, 403), 3000.0)
+    assert machine.state is RegistrationState.REFUSED
+
+
+def test_who_has_no_proof_is_not_asked_for_it_twice() -> None:
+    machine = registration(provable=True)
+    machine.answered(answer(machine.start(), 403), 0.0)
+    again = machine.handle_timer(0.0)
+    assert again is not None
+    machine.answered(answer(again, 403), 0.0)
+    assert machine.state is RegistrationState.REFUSED
+
+
+def test_leaving_needs_no_proof() -> None:
+    machine = registration(provable=True)
+    machine.answered(answer(machine.start(), 200), 0.0)
+    last = machine.stop()
+    assert last is not None
+    machine.answered(answer(last, 403), 1.0)
+    assert machine.state is RegistrationState.IDLE
+    assert machine.next_timer() is None
 
 
 def test_it_takes_its_contact_back() -> None:
@@ -173,14 +243,13 @@ async def test_a_client_stays_registered_until_it_is_cancelled() -> None:
     async with Endpoint(core.serve) as server, Endpoint(core.serve) as client:
         _, port = await server.listen("TCP", "127.0.0.1")
         hop = Hop("TCP", "127.0.0.1", port)
-        machine = registration()
+        machine = registration(retry=RetryTimes(lost=0.1))
         alice = DigestClient("alice", core.password)
         task = asyncio.create_task(
             keep_registered(client, machine, events.put_nowait, hop, credentials=alice)
         )
         assert await asyncio.wait_for(events.get(), 1.0) == Registered(3600)
         # The server is gone and back: registered anew, by another connection, after the wait.
-        machine._backoff.base = 0.1
         server.core.transport.cut(core.peers[-1])
         lost = await asyncio.wait_for(events.get(), 1.0)
         assert isinstance(lost, Unregistered)

@@ -14,13 +14,27 @@ def refresh_after(expires: int) -> float:
     return float(expires - 600 if expires > 1200 else expires / 2)
 
 
+@dataclass(frozen=True, slots=True)
+class RetryTimes:
+    """Seconds to wait: ``first`` after a failure, doubled each time up to ``most``; ``lost`` in place of ``first`` when
+    the failure is a connection that was there and is gone, for a server that restarts is soon back.
+    """
+
+    first: float = 30.0
+    most: float = 1800.0
+    lost: float = 1.0
+
+
+STANDARD_RETRY = RetryTimes()
+
+
 @dataclass(slots=True)
 class Backoff:
     """Waiting times between tries: doubling from ``base`` to ``most`` seconds, each spread over its upper half."""
 
     rng: random.Random
-    base: float = 30.0
-    most: float = 1800.0
+    base: float = STANDARD_RETRY.first
+    most: float = STANDARD_RETRY.most
     failures: int = 0
 
     def failed(self, retry_after: float | None = None) -> float:
@@ -29,9 +43,9 @@ class Backoff:
         longest = min(self.most, self.base * float(2 ** min(self.failures - 1, 16)))
         return max(longest * self.rng.uniform(0.5, 1.0), retry_after or 0.0)
 
-    def succeeded(self) -> None:
-        """Start from the beginning next time."""
-        self.failures = 0
+    def restart(self, base: float) -> None:
+        """Start from the beginning next time, with ``base`` seconds."""
+        self.base, self.failures = base, 0
 
 
 def seconds(text: str | None) -> int | None:

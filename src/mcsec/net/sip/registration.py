@@ -14,7 +14,7 @@ from typing import Final
 
 from mcsec.net.sip.compose import make_request, new_call_id
 from mcsec.net.sip.message import Request, Response
-from mcsec.net.sip.refreshing import Backoff, refresh_after, seconds
+from mcsec.net.sip.refreshing import STANDARD_RETRY, Backoff, RetryTimes, refresh_after, seconds
 from mcsec.net.sip.tables import follow
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import CSeq, NameAddr, decode_addresses
@@ -41,6 +41,7 @@ class RegistrationInput(StrEnum):
     TOO_BRIEF = "423"
     FAILED = "failure that may pass"
     REFUSED = "refusal"
+    UNPROVEN = "refusal of a REGISTER without proof"
     FLOW_LOST = "connection lost"
     STOP = "stop"
 
@@ -54,6 +55,7 @@ REGISTRATION: Final[dict[RegistrationState, dict[RegistrationInput, Registration
         _I.TOO_BRIEF: _S.REGISTERING,
         _I.FAILED: _S.WAITING,
         _I.REFUSED: _S.REFUSED,
+        _I.UNPROVEN: _S.WAITING,
         _I.STOP: _S.LEAVING,
     },
     _S.REGISTERED: {_I.DUE: _S.REFRESHING, _I.FLOW_LOST: _S.WAITING, _I.STOP: _S.LEAVING},
@@ -62,6 +64,7 @@ REGISTRATION: Final[dict[RegistrationState, dict[RegistrationInput, Registration
         _I.TOO_BRIEF: _S.REFRESHING,
         _I.FAILED: _S.WAITING,
         _I.REFUSED: _S.REFUSED,
+        _I.UNPROVEN: _S.WAITING,
         _I.STOP: _S.LEAVING,
     },
     _S.WAITING: {_I.DUE: _S.REGISTERING, _I.STOP: _S.IDLE},
@@ -87,7 +90,16 @@ class Unregistered:
     retry: float | None
 
 
-RegistrationEvent = Registered | Unregistered
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """A REGISTER without a body was refused; the next follows at once, with what :meth:`Registration.replace_content`
+    gives it by then.
+    """
+
+    reason: str
+
+
+RegistrationEvent = Registered | Unregistered | Unproven
 
 
 class Registration:
@@ -103,8 +115,11 @@ class Registration:
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
         content_type: str | None = None,
+        provable: bool = False,
+        retry: RetryTimes = STANDARD_RETRY,
         rng: random.Random | None = None,
     ) -> None:
+        """:param provable: a REGISTER without a body that is refused with 403 gets one on :class:`Unproven`, once."""
         self._registrar, self._aor, self._contact = registrar, aor, contact
         self._expires = expires
         self._headers = tuple(headers)
@@ -112,7 +127,8 @@ class Registration:
         self._call_id = new_call_id()
         self._cseq = 0
         # Waiting times are spread so that clients do not come back together; nothing secret hangs on it.
-        self._backoff = Backoff(random.Random() if rng is None else rng)  # noqa: S311
+        self._backoff = Backoff(random.Random() if rng is None else rng, retry.first, retry.most)  # noqa: S311
+        self._retry, self._provable, self._proving = retry, provable, False
         self._due: float | None = None
         self._events: list[RegistrationEvent] = []
         self.state = RegistrationState.IDLE
@@ -175,6 +191,10 @@ class Registration:
             self._expires = max(least, self._expires)
             self._go(_I.TOO_BRIEF)
             return None if self.state is _S.IDLE else self._request(self._expires)
+        elif response.status == 403 and self._may_prove():
+            self._go(_I.UNPROVEN)
+            self._proving, self._due = True, now
+            self._events.append(Unproven(f"refused with {response.status}"))
         elif response.status in _FINAL:
             self._go(_I.REFUSED)
             self._events.append(Unregistered(f"refused with {response.status}", None))
@@ -192,7 +212,13 @@ class Registration:
         """The connection that the registrar reaches us by is gone: register anew, after a moment."""
         if self.state is _S.REGISTERED:
             self._go(_I.FLOW_LOST)
+            self._backoff.restart(self._retry.lost)
             self._wait("the connection is gone", now, None)
+
+    def _may_prove(self) -> bool:
+        """Whether a refused REGISTER may be sent again with proof: a registrar that restarted does not know us."""
+        bare = not self._content[0] and self.state is not _S.LEAVING
+        return self._provable and bare and not self._proving
 
     def _wait(self, reason: str, now: float, retry_after: float | None) -> None:
         if self.state is _S.IDLE:
@@ -208,7 +234,8 @@ class Registration:
         if leaving:
             self._events.append(Unregistered("we left", None))
             return
-        self._backoff.succeeded()
+        self._backoff.restart(self._retry.first)
+        self._proving = False
         granted = self._granted(response)
         self._due = now + refresh_after(granted)
         self.service_route = tuple(response.headers.listed("Service-Route"))
