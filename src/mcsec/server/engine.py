@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag, Tmgi
-from mcsec.keys.events import Event
+from mcsec.keys.events import Event, KeyDestroyed, KeyReceived
 from mcsec.keys.key import Key, Scope
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.policy import GroupRules, Question, Refuse, SenderKeys, decide
@@ -22,7 +22,7 @@ from mcsec.server.keydown import Download, KeyDownload
 from mcsec.server.membership import Membership
 from mcsec.server.notebook import Notebook
 from mcsec.server.release_13 import Partner, Release13
-from mcsec.server.signalling import ABSENT, Sent, Signalling
+from mcsec.server.signalling import ABSENT, Sent, Signalling, ToPeer
 from mcsec.wire import rtcp
 from mcsec.wire.rtcp.floor import FloorMessage
 
@@ -60,8 +60,10 @@ class ServerEngine:
         self.notebook = Notebook(domain, self.keydown)
         self.csks = Csks(domain, clients.kms.kms_uri, receiver)
         self._release_13 = Release13(receiver)
+        self._spks: dict[str, Key] = {}
         self._keys = SenderKeys(
             domain,
+            spks=self._spks,
             musiks=self.keydown.musiks,
             msccks=self.keydown.msccks,
             csks=self.csks.held,
@@ -83,7 +85,8 @@ class ServerEngine:
     @property
     def kinds_held(self) -> frozenset[PurposeTag]:
         """The kinds of key that this server holds: never a GMK."""
-        others = (key.key_id for key in [*self.csks.held.values(), *self._release_13.keys])
+        given = [*self.csks.held.values(), *self._release_13.keys, *self._spks.values()]
+        others = (key.key_id for key in given)
         return frozenset(key_id.tag for key_id in [*self.keydown.live, *others])
 
     # --- keys
@@ -189,14 +192,15 @@ class ServerEngine:
         ]
         return self.notebook.note(happened, *keys)
 
-    def held(self, client: str, key_id: KeyId, now: float, refusal: str | None = None) -> list[Event]:
-        """The client's answer about one key: accepted, or ``refusal`` says why not."""
+    def held(self, clients: Iterable[str], key_id: KeyId, now: float) -> list[Event]:
+        """These clients answered that they accepted a key."""
         rotation = self.keydown.rotation_of(key_id)
-        if rotation is None:
-            return []
-        if refusal is not None:
-            return self.notebook.note(rotation.refused(client, key_id, refusal, now))
-        return self.notebook.note(rotation.held(client, key_id, now))
+        return [] if rotation is None else self.notebook.note(rotation.held_by(clients, key_id, now))
+
+    def refused(self, client: str, key_id: KeyId, reason: str, now: float) -> list[Event]:
+        """The client answered that it does not accept a key."""
+        rotation = self.keydown.rotation_of(key_id)
+        return [] if rotation is None else self.notebook.note(rotation.refused(client, key_id, reason, now))
 
     def revoke(self, key_id: KeyId, reason: str, now: float) -> list[Event]:
         """Stops all use of a MuSiK or MSCCK.
@@ -264,18 +268,58 @@ class ServerEngine:
         rules: GroupRules = ABSENT,
         constituent: str | None = None,
         apart: Collection[str] = (),
+        heard: Collection[str] | None = None,
     ) -> list[Sent]:
         """Floor control of ``group`` for everyone who listens to its call; without a bearer, to each by unicast.
 
         :param constituent: for a temporary group, the group in it whose listeners are meant.
         :param apart: who does not hear the bearer, and gets it by unicast.
+        :param heard: who listens, where the caller knows better: those in a call who listen to this bearer.
         """
-        heard: Collection[str] = self.listeners.get(constituent or group, ())
+        if heard is None:
+            heard = self.listeners.get(constituent or group, ())
         bearer = None if tmgi is None else str(tmgi)
         sent = self._signalling.floor(bearer, group, message, heard, now, rules, constituent, apart)
         if tmgi is not None:
             self.notebook.note_use(sent, Traffic.MBMS_FLOOR, tmgi, now)
         return sent
+
+    def may_broadcast(self, group: str, now: float, rules: GroupRules = ABSENT) -> bool:
+        """Whether there is a key under which floor control of ``group`` can go on a bearer."""
+        decision = decide(Question(Traffic.MBMS_FLOOR, group, rules=rules), self._keys, now)
+        return not isinstance(decision, Refuse)
+
+    def tell(self, client: str, message: FloorMessage, now: float, leg: int = 0) -> Sent:
+        """Floor control for one client in one of its calls, under its CSK, from the SSRC of :meth:`client_ssrc`."""
+        return self._signalling.to_client(client, message, now, leg)
+
+    def client_ssrc(self, client: str, leg: int = 0) -> int:
+        """The SSRC of floor control for a client in one of its calls."""
+        return self._signalling.client_ssrc(client, leg)
+
+    # --- partners
+
+    def take_spk(self, peer: str, key: Key, now: float) -> list[Event]:
+        """The SPK that is agreed with the MCX server ``peer`` of another domain; it takes the place of any other."""
+        before = self._spks.get(peer)
+        self._spks[peer] = key
+        happened: list[Event] = [KeyReceived(now, key.key_id, key.maker.entity)]
+        if before is not None and before.key_id != key.key_id:
+            happened.append(KeyDestroyed(now, before.key_id, "superseded"))
+        return self._notebook.note(happened, before, key)
+
+    def tell_peer(self, peer: str, leg: int, message: FloorMessage, now: float) -> ToPeer:
+        """Floor control for the MCX server ``peer``, under the SPK, from the SSRC of :meth:`peer_ssrc`.
+
+        :raises Forbidden: there is no SPK.
+        """
+        return self._signalling.to_peer(peer, leg, message, now)
+
+    def peer_ssrc(self, peer: str, leg: int) -> int:
+        """The SSRC of floor control for a peer in one of the calls with it."""
+        return self._signalling.peer_ssrc(peer, leg)
+
+    # --- indexes and media
 
     def grant(self, block: Block) -> None:
         """SRTCP indexes that were wished for are reserved durably."""

@@ -56,6 +56,15 @@ Sent = OnBearer | ToClient | BroadcastRefused
 
 
 @dataclass(frozen=True, slots=True)
+class ToPeer:
+    """One packet for one MCX server of another domain."""
+
+    peer: str
+    packet: ProtectedPacket
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
 class _Planned:
     """A message that policy lets go, its channel and key; ``client`` None: to the bearer."""
 
@@ -120,9 +129,37 @@ class Signalling:
             planned.append(self._to_client(Question(Traffic.UNICAST_FLOOR, client), client, message, now))
         return self._send(planned)
 
-    def to_client(self, client: str, message: rtcp.Message, now: float) -> Sent:
-        """Floor control for one client, under its CSK."""
-        return self._send([self._to_client(Question(Traffic.UNICAST_FLOOR, client), client, message, now)])[0]
+    def to_client(self, client: str, message: rtcp.Message, now: float, leg: int = 0) -> Sent:
+        """Floor control for one client, under its CSK.
+
+        :param leg: which of its calls, so that a packet for one does not count in another: each has its SSRC.
+        """
+        question = Question(Traffic.UNICAST_FLOOR, client)
+        return self._send([self._to_client(question, client, message, now, leg)])[0]
+
+    def client_ssrc(self, client: str, leg: int = 0) -> int:
+        """The SSRC of what :meth:`to_client` gives."""
+        return self._channel(Traffic.UNICAST_FLOOR, _leg(client, leg)).ssrc
+
+    def to_peer(self, peer: str, leg: int, message: rtcp.Message, now: float) -> ToPeer:
+        """Floor control for the MCX server of another domain, under the SPK; ``leg`` as for :meth:`to_client`.
+
+        :raises Forbidden: there is no SPK. :raises IndexesWanted: nothing was made; indexes are to be granted first.
+        """
+        decision = decide(Question(Traffic.SERVER_LINK, peer), self._keys, now)
+        if isinstance(decision, Refuse):
+            raise decision.error()
+        assert isinstance(decision, Unicast), "between servers nothing is broadcast or passed on"
+        channel = self._channel(Traffic.SERVER_LINK, _leg(peer, leg))
+        wish = channel.prepare(decision.key)
+        if wish is not None:
+            raise IndexesWanted((wish,))
+        packet = channel.protect(replace(message, ssrc=channel.ssrc), decision.key)
+        return ToPeer(peer, packet, decision.key)
+
+    def peer_ssrc(self, peer: str, leg: int) -> int:
+        """The SSRC of what :meth:`to_peer` gives."""
+        return self._channel(Traffic.SERVER_LINK, _leg(peer, leg)).ssrc
 
     def grant(self, block: Block) -> None:
         """Indexes that were wished for are reserved durably."""
@@ -162,13 +199,13 @@ class Signalling:
         return _Planned(self._channel(question.traffic, tmgi), message, decision.key, decision.reason)
 
     def _to_client(
-        self, question: Question, client: str, message: rtcp.Message, now: float
+        self, question: Question, client: str, message: rtcp.Message, now: float, leg: int = 0
     ) -> _Planned | BroadcastRefused:
         question = replace(question, listener=client)
         decision = decide(question, self._keys, now)
         if isinstance(decision, Unicast):
             # The same message under another SSRC of ours: each client has a channel of its own.
-            channel = self._channel(Traffic.UNICAST_FLOOR, client)
+            channel = self._channel(Traffic.UNICAST_FLOOR, _leg(client, leg))
             return _Planned(
                 channel, replace(message, ssrc=channel.ssrc), decision.key, decision.reason, client
             )
@@ -182,3 +219,8 @@ class Signalling:
             ssrc = draw_ssrc(self._by_ssrc)
             self._channels[place] = self._by_ssrc[ssrc] = Channel(ssrc, self._indexes)
         return self._channels[place]
+
+
+def _leg(name: str, leg: int) -> str:
+    """The name of a channel: a client or peer has one for each of the calls that it is in at a time."""
+    return f"{name} {leg}" if leg else name
