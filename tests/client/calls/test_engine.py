@@ -17,11 +17,9 @@ from mcsec.ids import PurposeTag
 from mcsec.wire.rtcp.floor import FloorGranted, FloorIdle, FloorRelease, FloorRequest, FloorRevoke, FloorTaken
 from mcsec.wire.rtcp.floor_values import FloorIndicator, RejectCause, RevokeCause
 from mcsec.wire.rtp import RtpPacket
-from support.calls import (
+from support.client_calls import (
     FLOOR,
-    GROUP,
     MEDIA,
-    NOW,
     OURS,
     TALKER,
     THEIRS,
@@ -33,7 +31,8 @@ from support.calls import (
     of,
     terms,
 )
-from support.engines import hand_out, initiator, mdsi, user
+from support.domains import NOW
+from support.engines import GROUP, hand_out, initiator, mdsi, user
 
 GRANTED = FloorGranted(ssrc=THEIRS, duration=30, priority=5)
 TAKEN = FloorTaken(ssrc=THEIRS, permission=True, sequence_number=7, granted_party=TALKER, audio_ssrc=99)
