@@ -19,18 +19,17 @@ from mcsec.keys.events import Event
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
-from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.peer import Hop, Trust
-from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.registrar import RegistrarSettings
+from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.tokens import Claims, TokenRefused
 from mcsec.server.announcement import Bearer
 from mcsec.server.answers import RetryPolicy
 from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import Identity, McServer, ServiceSettings
-from mcsec.store.database import Database
 from mcsec.server.subscribers import Subscribers
+from mcsec.store.database import Database
 from mcsec.store.kek import Kek
 from support.domains import kms
 from support.mc_clients import ALICE, BOB, GROUP, Heard, engine, profile
@@ -87,17 +86,17 @@ async def running(
     transports: tuple[str, ...] = ("TCP",),
     sip: EndpointSettings | None = None,
     delivery: DeliverySettings | None = None,
-    **function: object,
-) -> AsyncIterator[Running]:
     subscribers: Subscribers | None = None,
     ports: Mapping[str, int] | None = None,
     registrar: RegistrarSettings | None = None,
+    **function: object,
+) -> AsyncIterator[Running]:
     settings = ServiceSettings(
         FunctionSettings(DOMAIN, PSI, **function),  # type: ignore[arg-type]  # passed on
         sip=sip or EndpointSettings(),
+        registrar=registrar or RegistrarSettings(),
         delivery=delivery or DeliverySettings(retry=RetryPolicy(0.05, 0.2, 4)),
     )
-        registrar=registrar or RegistrarSettings(),
     database = await Database.open(directory / "server.sqlite", Kek(Secret(bytes(32))))
     try:
         found: Running
@@ -107,9 +106,9 @@ async def running(
             settings,
             verify=verify,
             may_join=may_join,
+            subscribers=subscribers,
             on_event=lambda event: found.events.append(event),
         )
-            subscribers=subscribers,
         found = Running(server)
         async with server:
             for transport in transports:
@@ -138,8 +137,8 @@ async def clients(
                 lambda: Secret(uri.encode()),
                 radio=RadioSide(AREA),
                 on_event=events.append,
+                credentials=credentials,
             )
             return Heard(client, events)
-                credentials=credentials,
 
         yield add

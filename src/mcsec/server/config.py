@@ -20,10 +20,10 @@ from mcsec.server.answers import RetryPolicy
 from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import ServiceSettings
+from mcsec.server.subscribers import Subscribers
 from mcsec.store.kek import Kek
 
 Seconds = Annotated[float, Field(ge=0)]
-from mcsec.server.subscribers import Subscribers
 EVERYBODY = "*"
 
 
@@ -99,11 +99,11 @@ class ServerSection(_Section):
     trusted_names: list[str] = []
     trusted_addresses: list[str] = []
     trust_datagrams: bool = False
+    digest_users: str = ""
+    digest_realm: str = ""
     protection: bool = True
     csk_required: bool = False
     most_groups: int = Field(default=50, ge=0, le=1000)
-    digest_users: str = ""
-    digest_realm: str = ""
     default_musik: bool = True
     key_lifetime: float = Field(default=86_400.0, ge=60)
     scopes: list[str] = ["3gpp:mc:ptt_service"]
@@ -184,6 +184,20 @@ class Configuration:
         members = self._members.get(group, [])
         return members == EVERYBODY or user in members
 
+    def subscribers(self) -> Subscribers | None:
+        """Who registers by digest authentication; None: nobody is asked for it.
+
+        :raises SubscriberError: the file cannot be used.
+        """
+        if not self.server.digest_users:
+            return None
+        return Subscribers.load(self.path(self.server.digest_users), self.digest_realm)
+
+    @property
+    def digest_realm(self) -> str:
+        """The realm that credentials are for."""
+        return self.server.digest_realm or self.domain
+
     def service(self) -> ServiceSettings:
         """How the service is set up.
 
@@ -201,20 +215,6 @@ class Configuration:
         except ValueError as error:
             raise ConfigError(f"[server] trusted_addresses: {error}") from None
         uses_tls = any(transport == "TLS" for transport, _, _ in self.listen())
-    def subscribers(self) -> Subscribers | None:
-        """Who registers by digest authentication; None: nobody is asked for it.
-
-        :raises SubscriberError: the file cannot be used.
-        """
-        if not self.server.digest_users:
-            return None
-        return Subscribers.load(self.path(self.server.digest_users), self.digest_realm)
-
-    @property
-    def digest_realm(self) -> str:
-        """The realm that credentials are for."""
-        return self.server.digest_realm or self.domain
-
         tls = (
             client_context(self.path(section.ca)) if uses_tls or (core and core.transport == "TLS") else None
         )

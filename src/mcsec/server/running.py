@@ -55,6 +55,7 @@ async def running(
             config.service(),
             verify=validator(config).validate,
             may_join=config.may_join,
+            subscribers=config.subscribers(),
             on_event=on_event,
             clock=now,
         ) as server:
@@ -62,7 +63,6 @@ async def running(
                 if group.musik == "own" and group.id not in server.function.engine.keydown.musiks:
                     await server.make_musik(Scope.of(group.id))
             renewing = asyncio.create_task(provisioning.renew(server))
-            subscribers=config.subscribers(),
             try:
                 yield Running(server, await _listen(config, server))
             finally:
