@@ -306,7 +306,7 @@ class ServerEngine:
         happened: list[Event] = [KeyReceived(now, key.key_id, key.maker.entity)]
         if before is not None and before.key_id != key.key_id:
             happened.append(KeyDestroyed(now, before.key_id, "superseded"))
-        return self._notebook.note(happened, before, key)
+        return self.notebook.note(happened, before, key)
 
     def tell_peer(self, peer: str, leg: int, message: FloorMessage, now: float) -> ToPeer:
         """Floor control for the MCX server ``peer``, under the SPK, from the SSRC of :meth:`peer_ssrc`.
