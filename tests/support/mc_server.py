@@ -19,6 +19,7 @@ from mcsec.keys.events import Event
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
+from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.peer import Hop, Trust
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
