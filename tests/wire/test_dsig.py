@@ -136,6 +136,12 @@ def _xslt(root: etree._Element) -> None:
     transform.set("Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116")
 
 
+def _moved_inside(root: etree._Element) -> None:
+    """Every element of the shape is there, in order, and one hangs elsewhere."""
+    reference = sub(root, "ds:Signature/ds:SignedInfo/ds:Reference")
+    reference[0].append(reference[1])
+
+
 def _two_references(root: etree._Element) -> None:
     info = sub(root, "ds:Signature/ds:SignedInfo")
     info.append(deepcopy(info[-1]))
@@ -153,7 +159,7 @@ def _no_key_name(root: etree._Element) -> None:
     "attack",
     [
         _move_down, _twice, _inside_signature, _two_signatures, _signature_below, _whole_document, _elsewhere,
-        _truncated, _sha1, _xslt, _two_references, _key_value, _no_key_name,
+        _truncated, _sha1, _xslt, _two_references, _moved_inside, _key_value, _no_key_name,
     ],
 )  # fmt: skip
 def test_other_shapes(attack: Callable[[etree._Element], None]) -> None:

@@ -112,7 +112,8 @@ def test_wrong_keys_and_changed_values() -> None:
     value = encrypt(INFO, KEYS, ["request_uri"]).request_uri
     assert isinstance(value, Encrypted)
     start = value.data.index(b"CipherValue>") + 12
-    for place in (start, start + 20, value.data.index(b"</xenc:CipherValue") - 3):
+    # Not in the last four characters: not every bit of theirs counts.
+    for place in (start, start + 20, value.data.index(b"</xenc:CipherValue") - 6):
         octet = b"A" if value.data[place : place + 1] != b"A" else b"B"
         changed = Encrypted(value.data[:place] + octet + value.data[place + 1 :])
         with pytest.raises(CheckFailed):

@@ -73,6 +73,7 @@ class Issuer:
     patience: float = 10
     stale: float = 86_400
     _keys: KeySet | None = field(default=None, repr=False)
+    _document: Mapping[str, Any] | None = field(default=None, repr=False)
     _fetched: float = field(default=0.0, repr=False)
     _tried: float = field(default=-1e18, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -82,28 +83,36 @@ class Issuer:
 
         :raises TokenRefused: there are none to be had (``token.no-keys``).
         """
-        async with self._turn:
-            # Whoever comes while the keys are fetched waits for them.
-            await self._see_to(key_id, now)
+        if self._wants(key_id, now):
+            async with self._turn:
+                # Whoever comes while the keys are fetched waits for them.
+                if self._wants(key_id, now) and now - self._tried > self.patience:
+                    await self._renew(now)
         if self._keys is None or now - self._fetched > self.stale:
             raise TokenRefused(f"no fresh keys of issuer {self.name}", code="token.no-keys")
         return self._keys
 
-    async def _see_to(self, key_id: str | None, now: float) -> None:
-        known = self._keys is not None and (key_id is None or _has(self._keys, key_id))
-        due = self._keys is None or now - self._fetched > self.keep or not known
-        if due and now - self._tried > self.patience:
-            self._tried = now
-            try:
-                self._keys = KeySet.import_key_set(await self.fetch())  # type: ignore[arg-type]  # its TypedDict
-                self._fetched = now
-            except (McsecError, OSError, ValueError, TypeError, KeyError, JoseError) as error:
-                if self._keys is None:
-                    raise TokenRefused(
-                        f"no keys of issuer {self.name}: {type(error).__name__}",
-                        code="token.no-keys",
-                        hint="check that the address of its JWKS can be reached from here",
-                    ) from None
+    def _wants(self, key_id: str | None, now: float) -> bool:
+        if self._keys is None or now - self._fetched > self.keep:
+            return True
+        return key_id is not None and not _has(self._keys, key_id)
+
+    async def _renew(self, now: float) -> None:
+        self._tried = now
+        try:
+            document = await self.fetch()
+            # The same keys stay the same object: what they verified need not be verified again.
+            if self._keys is None or document != self._document:
+                self._keys = KeySet.import_key_set(document)  # type: ignore[arg-type]  # its TypedDict
+                self._document = document
+            self._fetched = now
+        except (McsecError, OSError, ValueError, TypeError, KeyError, JoseError) as error:
+            if self._keys is None:
+                raise TokenRefused(
+                    f"no keys of issuer {self.name}: {type(error).__name__}",
+                    code="token.no-keys",
+                    hint="check that the address of its JWKS can be reached from here",
+                ) from None
 
 
 def _has(keys: KeySet, key_id: str) -> bool:

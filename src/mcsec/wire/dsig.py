@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
@@ -153,11 +154,25 @@ def _shape(wanted: bool, what: str) -> None:
         )
 
 
-def _only(parent: etree._Element, *names: str) -> list[etree._Element]:
-    """The children of ``parent``, which are to be exactly these, in this order."""
-    children = list(parent)
-    _shape([child.tag for child in children] == [_ds(name) for name in names], etree.QName(parent).localname)
-    return children
+#: The elements of the one shape in document order, and how many children each has: together they say where each
+#: stands. ``HMACOutputLength`` and ``InclusiveNamespaces`` would be children where there are none.
+_SHAPE = [
+    (_ds(name), children)
+    for name, children in (
+        ("Signature", 3),
+        ("SignedInfo", 3),
+        ("CanonicalizationMethod", 0),
+        ("SignatureMethod", 0),
+        ("Reference", 3),
+        ("Transforms", 1),
+        ("Transform", 0),
+        ("DigestMethod", 0),
+        ("DigestValue", 0),
+        ("SignatureValue", 0),
+        ("KeyInfo", 1),
+        ("KeyName", 0),
+    )
+]
 
 
 def read(root: etree._Element) -> Signature:
@@ -170,15 +185,11 @@ def read(root: etree._Element) -> Signature:
         raise DecodeError("no XML signature", code="dsig.missing", clause="TS 33.180 D.1")
     signature = signatures[0]
     _shape(len(signatures) == 1 and signature.getparent() is root, "one signature, below the root")
-    info, value, key_info = _only(signature, "SignedInfo", "SignatureValue", "KeyInfo")
-    (name,) = _only(key_info, "KeyName")
+    parts = list(signature.iter())
+    _shape([(part.tag, len(part)) for part in parts] == _SHAPE, "its elements")
+    _, info, canonical, method, reference, _, transform, digest, digest_value, value, _, name = parts
     key_name = (name.text or "").strip()
     _shape(0 < len(key_name) <= _MAX_KEY_NAME, "a key name")
-    canonical, method, reference = _only(info, "CanonicalizationMethod", "SignatureMethod", "Reference")
-    transforms, digest, digest_value = _only(reference, "Transforms", "DigestMethod", "DigestValue")
-    (transform,) = _only(transforms, "Transform")
-    # HMACOutputLength and InclusiveNamespaces would be children here.
-    _shape(not any(map(len, (canonical, method, transform, digest, value, digest_value))), "parameters")
     forms = canonical.get("Algorithm"), transform.get("Algorithm")
     _shape(forms[0] in _C14N and forms[1] in _C14N, "canonicalisation")
     _shape(method.get("Algorithm") == HMAC_SHA256 and digest.get("Algorithm") == SHA256, "algorithm")
@@ -199,6 +210,6 @@ def read(root: etree._Element) -> Signature:
 def _octets(element: etree._Element) -> bytes:
     """What is written in base64; none where it is not, which no check takes for a value."""
     try:
-        return b64decode("".join((element.text or "").split()), validate=True)
+        return a2b_base64("".join((element.text or "").split()), strict_mode=True)
     except ValueError:
         return b""

@@ -51,17 +51,18 @@ class Namespace:
 
     def all(self, parent: etree._Element, name: str) -> list[etree._Element]:
         """Every child of this name."""
-        return parent.findall(self(name))
+        return list(parent.iterchildren(self(name)))
 
     def find(self, parent: etree._Element, name: str) -> etree._Element | None:
         """The one child of this name, if there is one.
 
         :raises DecodeError: there are several.
         """
-        found = self.all(parent, name)
-        if len(found) > 1:
-            raise self.error(f"element {name} occurs {len(found)} times")
-        return found[0] if found else None
+        children = parent.iterchildren(f"{{{self.uri}}}{name}")
+        found = next(children, None)
+        if found is not None and next(children, None) is not None:
+            raise self.error(f"element {name} occurs more than once")
+        return found
 
     def need(self, parent: etree._Element, name: str) -> etree._Element:
         """The one child of this name.

@@ -6,6 +6,7 @@ Every document of every peer passes :func:`parse`; nothing else in the house cal
 from __future__ import annotations
 
 import re
+import threading
 from functools import cache
 from importlib import resources
 
@@ -30,7 +31,7 @@ def parse(document: bytes, *, max_octets: int = MAX_OCTETS) -> etree._Element:
     if len(document) > max_octets:
         raise DecodeError(f"a document of {len(document)} octets", max_octets, code="xml.too-large")
     try:
-        root = etree.fromstring(document, _parser())
+        root = etree.fromstring(document, _tools.parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
         raise DecodeError(
@@ -42,29 +43,29 @@ def parse(document: bytes, *, max_octets: int = MAX_OCTETS) -> etree._Element:
         raise DecodeError("an empty document", code="xml.malformed")
     if root.getroottree().docinfo.doctype:
         raise DecodeError("a document with a DOCTYPE", code="xml.doctype")
-    _check_depth(root)
+    if _tools.too_deep(root):
+        raise DecodeError(f"elements nested deeper than {MAX_DEPTH}", code="xml.depth")
     return root
 
 
-def _parser() -> etree.XMLParser:
-    # A parser is not shared: lxml locks it, and requests are served by many threads.
-    return etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+class _Tools(threading.local):
+    """One parser for each thread: lxml locks it while it works, and making one takes as long as a small document."""
+
+    def __init__(self) -> None:
+        self.parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            dtd_validation=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        # Whether there is an element below MAX_DEPTH others. libxml2 answers in milliseconds for a mebibyte.
+        self.too_deep = etree.XPath(f"boolean({'/*' * (MAX_DEPTH + 1)})")
 
 
-def _check_depth(root: etree._Element) -> None:
-    depth = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        if depth > MAX_DEPTH:
-            raise DecodeError(f"elements nested deeper than {MAX_DEPTH}", code="xml.depth")
+_tools = _Tools()
 
 
 def serialise(root: etree._Element) -> bytes:
@@ -83,7 +84,7 @@ def canonical(element: etree._Element, *, inclusive: bool = False) -> bytes:
     if inclusive:
         # Inside a document, lxml forgets an inherited default namespace two levels down and writes xmlns="" there.
         # On its own the element declares all that it inherits, and nothing is forgotten.
-        element = etree.fromstring(etree.tostring(element, with_tail=False), _parser())
+        element = etree.fromstring(etree.tostring(element, with_tail=False), _tools.parser)
     try:
         return etree.tostring(element, method="c14n", exclusive=not inclusive, with_comments=False)
     except etree.C14NError:

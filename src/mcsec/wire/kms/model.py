@@ -67,6 +67,10 @@ class Certificate:
     parameter_set: int = PARAMETER_SET
     revoked_users: tuple[bytes, ...] = ()
 
+    def __hash__(self) -> int:
+        # What tells KMSs apart is enough: the list of revoked users may be long, and answers are looked up by hash.
+        return hash((self.kms_uri, self.pub_auth_key))
+
 
 @dataclass(frozen=True, slots=True)
 class ClearContent:

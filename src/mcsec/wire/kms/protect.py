@@ -196,11 +196,14 @@ def _message_octets(message: Init | KeyProv | CertCache) -> bytes:
 
 
 def _written(name: str, text: str) -> str:
-    if _UNWRITABLE.search(text):
-        raise InvalidValue(f"{name}: no text for XML", code="xml.text")
-    return f"<{name}>{escape(text, _CARRIAGE_RETURN)}</{name}>"
+    if _SPECIAL.search(text):
+        if _UNWRITABLE.search(text):
+            raise InvalidValue(f"{name}: no text for XML", code="xml.text")
+        text = escape(text, _CARRIAGE_RETURN)
+    return f"<{name}>{text}</{name}>"
 
 
+_SPECIAL = re.compile(r"[^ -%'-;=?-~]")
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _CARRIAGE_RETURN = {"\r": "&#xD;"}
 
