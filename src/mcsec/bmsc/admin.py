@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -13,9 +13,10 @@ from starlette.routing import Route
 
 from mcsec.bmsc.service import Bmsc
 from mcsec.bmsc.wording import FaultBody, bearer_row, fault_row, holding_row
-from mcsec.errors import InvalidValue, McsecError
+from mcsec.errors import McsecError
+from mcsec.net.admin import body, refused
 
-B = TypeVar("B", bound=BaseModel)
+_CODE = "bmsc.admin"
 
 
 class RestartBody(BaseModel):
@@ -45,7 +46,7 @@ class Admin:
                 Route("/v1/faults", self._clear_faults, methods=["DELETE"]),
                 Route("/v1/restart", self._restart, methods=["POST"]),
             ],
-            exception_handlers={McsecError: _refused},
+            exception_handlers={McsecError: refused},
         )
 
     def status(self) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class Admin:
         return JSONResponse(self.faults())
 
     async def _add_fault(self, request: Request) -> JSONResponse:
-        self._bmsc.faults.add((await _body(request, FaultBody)).fault())
+        self._bmsc.faults.add((await body(request, FaultBody, _CODE)).fault())
         return JSONResponse(self.faults())
 
     async def _clear_faults(self, _: Request) -> JSONResponse:
@@ -83,21 +84,7 @@ class Admin:
         return JSONResponse({"cleared": cleared})
 
     async def _restart(self, request: Request) -> JSONResponse:
-        body = await _body(request, RestartBody)
+        wanted = await body(request, RestartBody, _CODE)
         async with self._restarting:
-            await self._bmsc.restart(keep_state=body.keep_state, abruptly=body.abruptly)
+            await self._bmsc.restart(keep_state=wanted.keep_state, abruptly=wanted.abruptly)
         return JSONResponse({"restart_counter": self._bmsc.engine.restart_counter})
-
-
-async def _body(request: Request, kind: type[B]) -> B:
-    try:
-        return kind.model_validate_json(await request.body())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidValue(f"{where}: {first['msg']}", code="bmsc.admin") from None
-
-
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, McsecError)
-    return JSONResponse({"code": error.code, "message": str(error), "hint": error.hint}, 409)

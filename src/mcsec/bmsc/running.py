@@ -12,6 +12,7 @@ from mcsec.bmsc.config import BmscConfig, ConfigError, load
 from mcsec.bmsc.service import Bmsc
 from mcsec.bmsc.wording import event_row
 from mcsec.errors import InvalidValue
+from mcsec.net.admin import socket_endpoint
 from mcsec.net.https import Endpoint, serving
 
 
@@ -21,12 +22,9 @@ def admin_endpoint(config: BmscConfig, directory: Path) -> Endpoint:
     :raises ConfigError: no socket file is named. It has no other guard, so it is on no network.
     """
     try:
-        file = Endpoint.parse(config.admin).file
-    except InvalidValue:
-        file = None
-    if file is None:
-        raise ConfigError(f"[bmsc] admin: {config.admin!r} is no unix:PATH")
-    return Endpoint(file=directory / file)
+        return socket_endpoint(config.admin, directory)
+    except InvalidValue as error:
+        raise ConfigError(f"[bmsc] admin: {error}") from None
 
 
 @asynccontextmanager

@@ -31,4 +31,6 @@ def init(
         return
     for name, what in made["files"].items():
         typer.echo(f"{name:24}  {what}")
-    note(f"next: mcsec run kms --config {directory / 'mcsec.toml'}")
+    note(
+        f"next, each in a terminal of its own: mcsec run kms|bmsc|server --config {directory / 'mcsec.toml'}"
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mcsec
-from mcsec.cli import bench, bmsc, client, demo, digest, explain, init, kms, server, token, vectors
+from mcsec.cli import bearers, bench, bmsc, client, demo, digest, explain, init, kms, server, token, vectors
 from mcsec.cli import run as run_entity
 from mcsec.cli.output import log_to_stderr
 from mcsec.errors import McsecError
@@ -26,6 +26,7 @@ run_entity.app.command("server")(server.server)
 app.add_typer(run_entity.app, name="run")
 app.add_typer(kms.app, name="kms")
 app.add_typer(bmsc.app, name="bmsc")
+app.add_typer(bearers.app, name="bearers")
 app.add_typer(token.app, name="token")
 app.add_typer(client.app, name="client")
 app.command("digest")(digest.digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from string import Template
@@ -20,6 +21,8 @@ ENTITIES = {"kms": "kms", "gms": "gms", "server": "mcx", "bmsc": "bmsc"}
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _MAX_DOMAIN = 240
+#: Seconds; a server fetches keys as long as it runs.
+_TOKEN_LIFETIME = 365 * 86_400
 
 CONFIGURATION = Template("""\
 # One MC domain. Paths are relative to this directory. A name that is not known is refused.
@@ -91,6 +94,45 @@ clock_skew = 60
 "mcx.$domain" = ["mcx.$domain"]
 "gms.$domain" = ["gms.$domain"]
 
+# The MCX server (`mcsec run server`). Groups that are not named below are nobody's.
+[server]
+listen = ["tls:127.0.0.1:5061"]
+certificate = "tls/server.pem"
+key = "tls/server.key"
+ca = "tls/ca.pem"
+database = "server.db"
+kek = "file:kek"
+# Operators' API: a socket that only this user can open. The CLI uses it.
+admin = "unix:server.sock"
+
+# Where its own keys come from. The token lasts one year; `mcsec token issue --user mcx.$domain` makes others.
+[server.kms]
+address = "https://127.0.0.1:8443"
+ca = "tls/ca.pem"
+token = "file:server.token"
+
+# [[server.groups]]
+# id = "sip:rescue@$domain"
+# members = "*"
+# musik = "own"
+
+# MB2: the BM-SC whose broadcast bearers it uses, and the bearers that it wants whenever they can be had.
+[server.mb2]
+bmsc = "bmsc.$domain"
+restart_counter = "mb2.json"
+
+[[server.mb2.peers]]
+host = "bmsc.$domain"
+address = "127.0.0.1:5658"
+
+# Service areas, and the multicast group of the general purpose subchannel. With groups = [...], only users of those
+# groups are told of it.
+[[server.bearers]]
+name = "one"
+areas = [1]
+address = "239.255.77.2"
+port = 42001
+
 # The BM-SC emulator (`mcsec run bmsc`): broadcast bearers without a mobile network. It never sees a key.
 [bmsc]
 host = "bmsc.$domain"
@@ -146,8 +188,18 @@ async def make_domain(directory: Path, domain: str, now: float) -> dict[str, Any
         raise InvalidValue(f"{domain!r} is no domain name")
     file = _make_files(directory, domain)
     config = load(file)
-    create_local(config, config.kek())
+    issuer = create_local(config, config.kek())
     await create(config, now)
+    _write_secretly(
+        directory / "server.token",
+        issuer.issue(
+            f"{ENTITIES['server']}.{domain}",
+            audience=config.kms.uri,
+            scopes=config.kms.tokens.scopes,
+            now=now,
+            lifetime=_TOKEN_LIFETIME,
+        ),
+    )
     return {
         "domain": domain,
         "config": str(file),
@@ -157,6 +209,7 @@ async def make_domain(directory: Path, domain: str, now: float) -> dict[str, Any
             "kms.db": "database of the KMS, with its master secrets under wrap",
             "issuer.key": "key of the domain's own token issuer, under wrap",
             "issuer.jwks.json": "what checks its tokens",
+            "server.token": "proves the MCX server to the KMS, for one year",
             "tls/": "development CA and certificates; bring your own for a deployment",
         },
     }
@@ -181,3 +234,10 @@ def _make_files(directory: Path, domain: str) -> Path:
     for entity, host in ENTITIES.items():
         ca.issue(entity, [f"{host}.{domain}", "localhost", "127.0.0.1", "::1"])
     return file
+
+
+def _write_secretly(path: Path, text: str) -> None:
+    """A file that only its owner can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{text}\n")

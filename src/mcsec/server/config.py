@@ -9,14 +9,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mcsec.errors import LocalError
+from mcsec.errors import InvalidValue, LocalError
 from mcsec.keys.rotation import OnRemoval, RotationPolicy
+from mcsec.net.admin import socket_endpoint
+from mcsec.net.https import Endpoint
 from mcsec.net.sip.peer import DEFAULT_PORT, Hop, Trust
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.tls import client_context
 from mcsec.net.tokens import ID_CLAIMS
 from mcsec.server.answers import RetryPolicy
+from mcsec.server.bearers.config import BearerSection, Mb2Section
 from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import ServiceSettings
@@ -112,9 +115,12 @@ class ServerSection(_Section):
     local_issuer: str = "issuer.jwks.json"
     kms: KmsSection = KmsSection()
     issuers: list[IssuerSection] = []
+    admin: str = "unix:server.sock"
     delivery: DeliverySection = DeliverySection()
     rotation: RotationSection = RotationSection()
     groups: list[GroupSection] = []
+    mb2: Mb2Section | None = None
+    bearers: list[BearerSection] = []
 
 
 class Configuration:
@@ -153,6 +159,17 @@ class Configuration:
     def path(self, name: str) -> Path:
         """A path of the configuration."""
         return self.directory / name
+
+    @property
+    def admin(self) -> Endpoint:
+        """Where operators reach the server.
+
+        :raises ConfigError: no socket file is named.
+        """
+        try:
+            return socket_endpoint(self.server.admin, self.directory)
+        except InvalidValue as error:
+            raise ConfigError(f"[server] admin: {error}") from None
 
     def kek(self) -> Kek:
         """The key-encryption key.

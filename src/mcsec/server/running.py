@@ -18,9 +18,12 @@ from mcsec.keys.key import Scope
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
+from mcsec.net.https import serving
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.tls import client_context, server_context
 from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
+from mcsec.server.admin import Admin
+from mcsec.server.bearers.running import Bearing, bearing
 from mcsec.server.config import ConfigError, Configuration
 from mcsec.server.service import Identity, McServer
 from mcsec.store.database import Database
@@ -32,10 +35,14 @@ _LOOK = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that serves; ``addresses`` are SIP URIs, in the order of the configuration."""
+    """A server that serves; ``addresses`` are SIP URIs, in the order of the configuration.
+
+    ``bearing``: its bearers, None where no BM-SC is configured.
+    """
 
     server: McServer
     addresses: tuple[str, ...]
+    bearing: Bearing | None
 
 
 @asynccontextmanager
@@ -64,7 +71,11 @@ async def running(
                     await server.make_musik(Scope.of(group.id))
             renewing = asyncio.create_task(provisioning.renew(server))
             try:
-                yield Running(server, await _listen(config, server))
+                async with (
+                    bearing(config, server, on_event, now) as bearers,
+                    serving(Admin(bearers).app(), config.admin),
+                ):
+                    yield Running(server, await _listen(config, server), bearers)
             finally:
                 renewing.cancel()
                 await asyncio.gather(renewing, return_exceptions=True)

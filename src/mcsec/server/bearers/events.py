@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from mcsec.errors import Refused
 from mcsec.ids import Tmgi
 from mcsec.keys.events import Event
+from mcsec.net.mb2u import Place
 from mcsec.wire.mb2.groups import MbmsBearerRequest, TmgiAllocationRequest, TmgiDeallocationRequest
 from mcsec.wire.mb2.values import FlowId
 
@@ -57,8 +57,16 @@ class BearerActive(BearerEvent):
 
     tmgi: Tmgi
     flow: FlowId
-    mb2u: tuple[IPv4Address | IPv6Address, int]
+    mb2u: Place
     areas: tuple[int, ...]
+
+    def describe(self) -> dict[str, str | float]:
+        """As plain values."""
+        # Not super(): a slotted dataclass is another class than the one that its methods were written in.
+        return BearerEvent.describe(self) | {
+            "mb2u": f"{self.mb2u[0]} {self.mb2u[1]}",
+            "areas": _areas(self.areas),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,10 @@ class BearerModified(BearerEvent):
 
     tmgi: Tmgi
     areas: tuple[int, ...]
+
+    def describe(self) -> dict[str, str | float]:
+        """As plain values."""
+        return BearerEvent.describe(self) | {"areas": _areas(self.areas)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +151,7 @@ class UnknownBearer(Refused):
     def __init__(self, tmgis: list[str], happened: list[Output]) -> None:
         super().__init__(f"no bearer of ours has TMGI {', '.join(tmgis)}")
         self.happened = happened
+
+
+def _areas(areas: tuple[int, ...]) -> str:
+    return ", ".join(map(str, areas))

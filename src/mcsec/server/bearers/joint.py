@@ -25,6 +25,7 @@ from mcsec.ids import Tmgi
 from mcsec.keys.events import Event
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.policy import GroupRules
+from mcsec.net.mb2u import Place
 from mcsec.server import listening
 from mcsec.server.announcement import Bearer
 from mcsec.server.bearers import events
@@ -58,7 +59,7 @@ class OnAir:
     """A bearer on the air; ``mb2u`` is where its packets go."""
 
     tmgi: Tmgi
-    mb2u: tuple[IPv4Address | IPv6Address, int]
+    mb2u: Place
     areas: tuple[int, ...]
 
 
@@ -78,6 +79,7 @@ class Joint:
         self.on_air: dict[str, OnAir] = {}
         # Who heard a group's call on a bearer that is gone, and has not said that it hears another.
         self._moved: dict[str, set[str]] = {}
+        self._ends: dict[str, asyncio.Event] = {}
         # Announcements follow one another in the order of what happened.
         self._work: asyncio.Queue[Work] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
@@ -116,6 +118,34 @@ class Joint:
         :raises InvalidValue: no such bearer. :raises WrongState: it is being given up.
         """
         self._gcs.drop(name)
+
+    async def released(self, name: str) -> None:
+        """Returns when there is no bearer of that name any more."""
+        if name in self._plans:
+            await self._ends.setdefault(name, asyncio.Event()).wait()
+
+    def plan(self, name: str) -> Plan:
+        """What is wanted of a bearer.
+
+        :raises InvalidValue: none of that name.
+        """
+        if name not in self._plans:
+            raise InvalidValue(f"no bearer {name}", code="bearer.unknown")
+        return self._plans[name]
+
+    def place(self, name: str) -> Place:
+        """Where its general purpose subchannel is.
+
+        :raises InvalidValue: none of that name.
+        """
+        plan = self.plan(name)
+        return plan.address, plan.port
+
+    def listeners(self, name: str) -> int:
+        """How many said that they listen to it."""
+        air = self.on_air.get(name)
+        rotation = None if air is None else self._engine.keydown.msccks.get(str(air.tmgi))
+        return 0 if rotation is None else len(rotation.audience.listeners)
 
     # --- sending
 
@@ -156,6 +186,8 @@ class Joint:
                 self._later(self._withdrawing(tmgi))
             case events.BearerReleased(bearer=name, tmgi=tmgi):
                 self._plans.pop(name, None)
+                if (end := self._ends.pop(name, None)) is not None:
+                    end.set()
                 if tmgi is not None:
                     self._later(self._withdrawing(tmgi))
         self._on_event(event)
