@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,12 +16,13 @@ from mcsec.client.publishing import ServiceRefused
 from mcsec.ids import PurposeTag
 from mcsec.keys.events import KeyHeld, KeySwitched
 from mcsec.keys.key import Scope
+from mcsec.keys.lifecycle import KeyState
 from mcsec.keys.provenance import verify as verify_chain
 from mcsec.keys.records import decode
 from mcsec.server.events import AffiliationChanged, ClientAuthorised, ClientLeft
 from mcsec.store.database import Database
 from mcsec.store.kek import Kek
-from mcsec.store.server_load import records
+from mcsec.store.server_load import load, records
 from support.mc_server import ALICE, BEARER, BOB, GROUP, clients, running
 
 pytestmark = pytest.mark.anyio
@@ -155,3 +157,18 @@ async def test_affiliation_replaces_the_set(tmp_path: Path) -> None:
         await alice.client.affiliate([])
         changes = [(event.joined, event.left) for event in mcx.of(AffiliationChanged)]  # type: ignore[attr-defined]
         assert changes == [((GROUP,), ()), ((), (GROUP,))]
+
+
+async def test_nothing_is_sent_under_a_key_before_the_disk_says_that_it_is_sent_under(tmp_path: Path) -> None:
+    async with running(tmp_path) as mcx:
+        await mcx.server.make_musik(Scope.of(GROUP))
+        engine = mcx.server.function.engine
+        old = engine.keydown.musiks[GROUP].sending
+        switching = asyncio.create_task(mcx.server.make_musik(Scope.of(GROUP)))
+        while engine.keydown.musiks[GROUP].sending is old:
+            await asyncio.sleep(0)
+        sent = await mcx.server.send(lambda now: engine.keydown.musiks[GROUP].sending)
+        assert sent is not None and sent is not old
+        stored = {epoch.key.key_id: epoch.state for epoch in (await load(mcx.database)).epochs}
+        assert stored[sent.key_id] is KeyState.ACTIVE
+        await switching

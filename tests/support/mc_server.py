@@ -67,6 +67,7 @@ class Running:
     """A server, its events, and where it listens."""
 
     server: McServer
+    database: Database
     events: list[Event] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,7 +111,7 @@ async def running(
             subscribers=subscribers,
             on_event=lambda event: found.events.append(event),
         )
-        found = Running(server)
+        found = Running(server, database)
         async with server:
             for transport in transports:
                 port = (ports or {}).get(transport, 0)

@@ -193,9 +193,10 @@ class McServer:
         return counted
 
     async def send(self, produce: Callable[[float], T]) -> T:
-        """What ``produce(now)`` sends by the engine, with the packet indexes that it needs reserved before.
+        """What ``produce(now)`` sends by the engine, when all that it rests on is on the disk: the packet indexes that
+        it needs, and where its key is in its life.
 
-        ``produce`` is called again until there are; it must do nothing else before it sends.
+        ``produce`` is called again until there are indexes; it must do nothing else before it sends.
         """
         while True:
             try:
@@ -205,7 +206,40 @@ class McServer:
                 continue
             await self._reserve()
             await self.carry_out(self.function.done([]))
+            await self._writer.settled()
             return sent
+
+    def send_now(self, produce: Callable[[float], T]) -> T | None:
+        """What :meth:`send` gives where nothing has to be waited for; otherwise None, and nothing was made."""
+        if not self._writer.at_rest:
+            return None
+        try:
+            return produce(self._clock())
+        except IndexesWanted:
+            return None
+
+    @property
+    def owes(self) -> bool:
+        """Whether indexes are to be reserved, or records written, that nothing has waited for."""
+        return self._indexes.wanting or bool(self.function.engine.records)
+
+    # --- for calls
+
+    def serve_calls(self, on_invite: OnInvite) -> None:
+        """Who answers INVITEs from now on; until then they are refused."""
+        self._on_invite = on_invite
+
+    def hear(self, hook: Callable[[Event], None]) -> None:
+        """Call ``hook`` with each event, when it is told."""
+        self._hooks.append(hook)
+
+    def tell(self, happened: Iterable[Event]) -> None:
+        """Publish what happened beside the server: in calls."""
+        self._tell(happened)
+
+    def where(self, user: str) -> tuple[str, Target | None] | None:
+        """Request URI and next hop for a user's client; None: it is not registered."""
+        return self._where(user)
 
     def tell_failure(self, error: McsecError) -> None:
         """Something around the server failed, and is tried again: the KMS did not answer."""
