@@ -6,15 +6,18 @@ from dataclasses import replace
 
 from mcsec.client.content import Content
 from mcsec.client.profile import Profile
+from mcsec.net.sip.calls import Call, OnReinvite
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.endpoint import Endpoint
-from mcsec.net.sip.message import Response
+from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.ways import Target
-from mcsec.wire.mc_sip import Lines
+from mcsec.wire.mc_sip import FEATURE_TAGS, Lines
 
 #: About as large as a message with a key in it gets, in octets.
 _LARGE = 4096
+#: Seconds that a group call may take to be answered.
+_RING = 30.0
 
 
 class Link:
@@ -48,6 +51,25 @@ class Link:
 
         :raises NoAnswer: :raises Unreachable: nobody answered.
         """
+        return await self.endpoint.request(self._request(method, headers, content), self.server)
+
+    async def call(self, headers: Lines, content: Content, *, seconds: int, on_reinvite: OnReinvite) -> Call:
+        """An INVITE to the participating function, and the call that comes of it.
+
+        When the caller is cancelled, so is the INVITE.
+
+        :param seconds: of the session timer. :param on_reinvite: answers re-INVITEs.
+        :raises CallRefused: the server refuses. :raises NoAnswer: :raises Unreachable: nobody answered.
+        """
+        # What follows in the call goes by the same connection: its Contact has an address, not a name to verify.
+        peer = await self.settle()
+        contact = f"{self.endpoint.contact_towards(self._profile.impu, peer)};{FEATURE_TAGS}"
+        request = self._request("INVITE", (*headers, ("Contact", contact)), content)
+        return await self.endpoint.invite(
+            request, peer, session_interval=seconds, on_reinvite=on_reinvite, ring=_RING
+        )
+
+    def _request(self, method: str, headers: Lines, content: Content | None) -> Request:
         request = make_request(
             method,
             self._profile.psi,
@@ -56,6 +78,6 @@ class Link:
             body=content.body if content is not None else b"",
             content_type=content.content_type if content is not None else None,
         )
-        if self.route:
-            request = replace(request, headers=request.headers.set("Route", *self.route))
-        return await self.endpoint.request(request, self.server)
+        if not self.route:
+            return request
+        return replace(request, headers=request.headers.set("Route", *self.route))

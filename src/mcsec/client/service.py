@@ -44,7 +44,6 @@ from mcsec.keys.events import Event
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.message import Request, Response
-from mcsec.net.sip.values import decode_addresses
 from mcsec.wire.mbms_usage import Suspension
 from mcsec.wire.mc_sip import FOREVER, NEVER, POC_SETTINGS_EVENT, PRESENCE_EVENT
 
@@ -191,16 +190,7 @@ class McClient:
         try:
             if not self._logged_on:
                 raise Refused("nobody is logged on", code="client.logged-off")
-            asserted = tuple(
-                address.uri for address in decode_addresses(request.headers.all("P-Asserted-Identity"))
-            )
-            arrival = Arrival(
-                request.headers.get("P-Asserted-Service"),
-                asserted,
-                request.headers.get("Content-Type") or "text/plain",
-                request.body,
-            )
-            happened, outputs = self._inbox.message(arrival, now)
+            happened, outputs = self._inbox.message(Arrival.of(request), now)
         except PeerError as error:
             return self._refuse(request, error, now)
         self.taken += 1

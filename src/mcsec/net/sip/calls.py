@@ -14,7 +14,7 @@ from mcsec.net.sip.core import Core
 from mcsec.net.sip.dialogs import Dialog, OutOfOrder, status_for
 from mcsec.net.sip.effects import RequestArrived
 from mcsec.net.sip.errors import NoAnswer
-from mcsec.net.sip.message import Request, Response, encode
+from mcsec.net.sip.message import Message, Request, Response, encode
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.serving import Serving
 from mcsec.net.sip.session_timer import SessionTimer, accept, agreed, offer
@@ -34,7 +34,8 @@ def glare_wait(caller: bool, t1: float) -> float:
 
 
 class Call:
-    """One call. ``remote_body`` is what the peer offered or answered last; ``ended`` is set when it is over.
+    """One call. ``remote_body`` is what the peer offered or answered last, ``remote_type`` the Content-Type of it;
+    ``ended`` is set when it is over.
 
     ``flow`` is the connection to a neighbour: used as long as no proxy put itself on the route.
     """
@@ -48,7 +49,7 @@ class Call:
         *,
         flow: Peer | None,
         local: tuple[str | None, bytes],
-        remote_body: bytes,
+        remote: Message,
         timer: SessionTimer,
         on_reinvite: OnReinvite | None = None,
     ) -> None:
@@ -57,7 +58,8 @@ class Call:
         self._flow = flow
         self._caller = state is CallState.CONFIRMED
         self._content_type, self._body = local
-        self.remote_body = remote_body
+        self.remote_body, self.remote_type = b"", ""
+        self._take(remote)
         self._timer = timer
         self._inviting = False
         self._ack: tuple[int, bytes, Peer] | None = None
@@ -119,7 +121,7 @@ class Call:
         if response.ok:
             self.dialog.answered(response)
             self._content_type, self._body = content_type, body
-            self.remote_body = response.body or self.remote_body
+            self._take(response)
             self._timer = agreed(response)
             self._restart_timer()
             await self.acknowledge(request)
@@ -178,7 +180,7 @@ class Call:
         if self._repeat is None or request.cseq.number != self._repeat[0].request.cseq.number:
             return
         self._stop_repeating()
-        self.remote_body = request.body or self.remote_body
+        self._take(request)
         if self.state is CallState.ANSWERED:
             self._go(CallInput.ACKNOWLEDGED)
         self._restart_timer()
@@ -198,11 +200,15 @@ class Call:
             response = Response(
                 response.status, response.reason, headers=kept.add(*lines), body=response.body
             )
-            self.remote_body = arrived.request.body or self.remote_body
+            self._take(arrived.request)
             self._timer = timer
             self.repeat(arrived, response)
         else:
             self._core.respond(arrived.key, response)
+
+    def _take(self, message: Message) -> None:
+        if message.body:
+            self.remote_body, self.remote_type = message.body, message.headers.get("Content-Type") or ""
 
     def _same_again(self, request: Request) -> Response:
         return make_response(request, 200, body=self._body, content_type=self._content_type)

@@ -32,6 +32,10 @@ class IncomingCall:
         self.state = CallState.OFFERED
         serving.invites[arrived.key] = self
 
+    def features(self, params: str) -> None:
+        """Say in our Contact what we are, such as ``isfocus`` (RFC 3840)."""
+        self._contact = self._dialog.contact = f"{self._contact};{params}"
+
     def progress(self, status: int = 180, *, body: bytes = b"", content_type: str | None = None) -> None:
         """Tell the caller how it goes: 180 Ringing, 183 Session Progress.
 
@@ -71,7 +75,7 @@ class IncomingCall:
             self.state,
             flow=self.peer if neighbour else None,
             local=(content_type, body),
-            remote_body=self.request.body,
+            remote=self.request,
             timer=timer,
             on_reinvite=on_reinvite,
         )

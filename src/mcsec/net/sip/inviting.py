@@ -149,7 +149,7 @@ class Invitation:
             CallState.CONFIRMED,
             flow=self._target if isinstance(self._target, Peer) else None,
             local=(self._request.headers.get("Content-Type"), self._request.body),
-            remote_body=response.body,
+            remote=response,
             timer=timer,
             on_reinvite=self._on_reinvite,
         )
