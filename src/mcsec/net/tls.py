@@ -27,8 +27,10 @@ class TlsError(LocalError):
     code = "tls.files"
 
 
-def server_context(certificate: Path, key: Path, *, clients: Path | None = None) -> ssl.SSLContext:
-    """TLS 1.2 or later for a server; ``clients`` is the CA of client certificates, then required.
+def server_context(
+    certificate: Path, key: Path, *, clients: Path | None = None, required: bool = True
+) -> ssl.SSLContext:
+    """TLS 1.2 or later for a server; ``clients`` is the CA of client certificates, ``required`` or only asked for.
 
     :raises TlsError: a file cannot be read, or they do not belong together.
     """
@@ -38,7 +40,7 @@ def server_context(certificate: Path, key: Path, *, clients: Path | None = None)
         context.load_cert_chain(certificate, key)
         if clients is not None:
             context.load_verify_locations(clients)
-            context.verify_mode = ssl.CERT_REQUIRED
+            context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as error:
         raise TlsError(f"{certificate}, {key}: {error}") from None
     return context

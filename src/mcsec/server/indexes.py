@@ -60,6 +60,11 @@ class StoredIndexes:
         """Remember the wish; the shell takes it by :meth:`take`."""
         self._wishes.append(wish)
 
+    @property
+    def wanting(self) -> bool:
+        """Whether something is to be reserved."""
+        return bool(self._wishes)
+
     def take(self) -> tuple[Reserve, ...]:
         """What is to be reserved, once."""
         wishes, self._wishes = tuple(self._wishes), []

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from mcsec.errors import DecodeError, McsecError, PeerError, Refused
+from mcsec.errors import DecodeError, LocalError, McsecError, PeerError, Refused
 from mcsec.keys.events import Event
 from mcsec.net.sip.auth import Unauthorized
 from mcsec.net.sip.compose import make_response
@@ -202,6 +202,23 @@ class Requests:
     async def _options(self, request: Request, peer: Peer) -> Response:
         return make_response(request, 200, headers=[("Accept", multipart.MIXED)])
 
+    # --- for calls
+
+    def invited(self, request: Request, peer: Peer) -> tuple[User, Body]:
+        """Who of our users sent an INVITE, and its body.
+
+        :raises PeerError: none who is authorised, or the body is not protected as it must be.
+        """
+        sender = self._senders.of(request, peer)
+        user = self._function.users.known(sender.impu)
+        return user, self._body(sender, user, self._parts(request), about_itself=False)
+
+    def refusal(self, request: Request, peer: Peer, error: PeerError | LocalError) -> Response:
+        """The answer to a request that failed with ``error``, which is told and counted."""
+        if isinstance(error, Unauthorized):
+            return self._challenge(request, peer, error)
+        return self._refuse(request, peer, error)
+
     # --- what they share
 
     def _parts(self, request: Request) -> tuple[Part, ...]:
@@ -219,8 +236,10 @@ class Requests:
             raise DecodeError("what the SIP core forwards is no REGISTER", code="server.third-party")
         return self._parts(message)
 
-    def _body(self, sender: Sender, user: User, parts: Sequence[Part]) -> Body:
+    def _body(self, sender: Sender, user: User, parts: Sequence[Part], *, about_itself: bool = True) -> Body:
         """The body of somebody who is authorised already, and whether it is that user's.
+
+        :param about_itself: what it asks for, it asks for itself; not so in an INVITE, which names a group.
 
         :raises PeerError: it is not proven to be, or not protected as it must be.
         """
@@ -231,7 +250,8 @@ class Requests:
         if not (sender.proof.alone or (sender.proof is Proof.ADDRESS and body.signed)):
             raise self._unproven(sender)
         info = body.info
-        if info.request_uri not in (None, user.mc_service_id) or info.client_id not in (None, user.client_id):
+        asked = info.request_uri if about_itself else None
+        if asked not in (None, user.mc_service_id) or info.client_id not in (None, user.client_id):
             raise Refused("the request speaks for another user", code="server.sender", clause="TS 24.379 6.3")
         return body
 

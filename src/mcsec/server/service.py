@@ -30,6 +30,7 @@ from mcsec.keys.rotation import STANDARD, RotationPolicy
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.net.sip.endpoint import Endpoint
+from mcsec.net.sip.invited import IncomingCall, OnInvite
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
@@ -100,6 +101,8 @@ class McServer:
         self._database, self._settings, self._clock = database, settings, clock
         self._on_event = on_event or (lambda event: None)
         self.events: Counter[str] = Counter()
+        self._hooks: list[Callable[[Event], None]] = []
+        self._on_invite: OnInvite | None = None
         self._indexes = StoredIndexes()
         engine = ServerEngine(
             settings.function.domain,
@@ -117,7 +120,7 @@ class McServer:
         self.requests = Requests(
             self.function, senders, self._locations, self._writer, verify, self._tell, clock, self._wake
         )
-        self.endpoint = Endpoint(self.requests.handle, settings.sip)
+        self.endpoint = Endpoint(self.requests.handle, settings.sip, on_invite=self._invited)
         self._delivering: Delivering | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -293,6 +296,12 @@ class McServer:
                     looked = now
                     await self.carry_out(keymaking.expire_users(self.function, now))
 
+    async def _invited(self, incoming: IncomingCall) -> None:
+        if self._on_invite is None:
+            incoming.refuse(405)
+        else:
+            await self._on_invite(incoming)
+
     def _flow_closed(self, peer: Peer, reason: str) -> None:
         self._senders.closed(peer)
         self._locations.closed(peer)
@@ -309,6 +318,8 @@ class McServer:
         for event in happened:
             self.events[event.name] += 1
             self._on_event(event)
+            for hook in self._hooks:
+                hook(event)
 
     def _store_refused(self, error: StoreError) -> None:
         self._tell([StoreRefused(self._clock(), error.code, str(error), error.hint)])

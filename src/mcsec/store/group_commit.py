@@ -90,6 +90,11 @@ class GroupCommit:
         """
         await self.submit(writes)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether :meth:`settled` returns at once."""
+        return self._firm <= self._entered - len(self._queue)
+
     async def settled(self) -> None:
         """Returns when every firm write that was handed in until now is on the disk.
 
@@ -98,8 +103,7 @@ class GroupCommit:
 
         :raises StoreError: the store did not take it.
         """
-        done_with = self._entered - len(self._queue)
-        if self._firm > done_with:
+        if not self.at_rest:
             await self._put(_Waiting([], None, asyncio.get_running_loop().create_future()))
 
     async def run(self, work: Work) -> Any:

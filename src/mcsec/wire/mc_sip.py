@@ -66,7 +66,12 @@ class McpttWarning(Enum):
     SERVICE_AUTHORISATION_FAILED = (101, "service authorisation failed")
     TOO_MANY_AFFILIATIONS = (102, "too many simultaneous affiliations")
     ISFOCUS_NOT_ASSIGNED = (104, "isfocus not assigned")
+    NO_GROUP_DOCUMENT = (113, "group document does not exist")
+    GROUP_DISABLED = (115, "group is disabled")
     NOT_IN_GROUP = (116, "user is not part of the MCPTT group")
+    IS_PREARRANGED = (117, "the group identity indicated in the request is a prearranged group")
+    IS_CHAT = (118, "the group identity indicated in the request is a chat group")
+    MAY_NOT_CALL = (119, "user is not authorised to initiate the group call")
     NOT_AFFILIATED = (120, "user is not affiliated to this group")
     # "SAKE" is how the schema of mcptt-info spells it.
     MIKEY_FAILED = (136, "authentication of the MIKEY-SAKE I_MESSAGE failed")
