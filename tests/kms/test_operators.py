@@ -100,7 +100,7 @@ async def test_a_changed_end_of_the_log_stops_the_start(tmp_path: Path) -> None:
 
 
 async def test_one_process_on_a_database(domain: KmsDomain) -> None:
-    with pytest.raises(ConfigError, match="another process"):
+    with pytest.raises(StoreError, match="another process"):
         await Kms.open(domain.config, Observer(), time.time())
 
 
@@ -135,12 +135,12 @@ async def test_backup_drill(domain: KmsDomain, tmp_path: Path) -> None:
     for broken in (octets[:-1], octets[:200], octets[:-30] + b"x" + octets[-29:], b"x" + octets, b""):
         (tmp_path / "broken").write_bytes(broken)
         with pytest.raises(WrapError):
-            restore(tmp_path / "broken", lost.path("kms.db"), lost.kek(), key)
+            await restore(tmp_path / "broken", lost.path("kms.db"), lost.kek(), key)
     with pytest.raises(WrapError):
-        restore(sealed, lost.path("kms.db"), lost.kek(), lost.kek())
-    restore(sealed, lost.path("kms.db"), lost.kek(), key)
+        await restore(sealed, lost.path("kms.db"), lost.kek(), lost.kek())
+    await restore(sealed, lost.path("kms.db"), lost.kek(), key)
     with pytest.raises(StoreError, match="exists"):
-        restore(sealed, lost.path("kms.db"), lost.kek(), key)
+        await restore(sealed, lost.path("kms.db"), lost.kek(), key)
     await note_restored(lost, time.time())
     kms = await Kms.open(lost, Observer(), time.time())
     try:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from mcsec.crypto.secret import Secret
 from mcsec.ids import KeyId, PurposeTag
@@ -200,22 +200,26 @@ async def test_many_writers_share_a_transaction(address: Address) -> None:
         assert writer.transactions <= 3
 
 
+def _limit(connection: Connection, pages: int | None) -> None:
+    """The file may have so many pages; None: those that it has."""
+    most = pages or connection.exec_driver_sql("PRAGMA page_count").scalar()
+    connection.exec_driver_sql(f"PRAGMA max_page_count={most}")
+
+
 @pytest.mark.anyio
 async def test_nothing_is_lost_while_the_disk_is_full(tmp_path: Path) -> None:
     failures: list[StoreError] = []
     database = await Database.open(tmp_path / "server.sqlite", KEK)
     try:
-        async with database.begin() as connection:
-            pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar()
-            await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        # The limit is the writer's own, so it is set on the connection that it uses.
+        await database.transact(lambda connection: _limit(connection, None))
         async with GroupCommit(database, failures.append) as writer:
             done = writer.submit([server.put_user(user(number)) for number in range(500)])
             while not failures:
                 await asyncio.sleep(0.01)
             assert not done.done()
             assert not writer.healthy
-            async with database.read() as connection:
-                await connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+            await database.transact(lambda connection: _limit(connection, 1_000_000))
             await done
             assert writer.healthy
             assert len((await load(database)).users) == 500

@@ -167,7 +167,7 @@ def restore(
 
     configuration = load(config)
     database = configuration.path(configuration.kms.database)
-    put_back(file, database, configuration.kek(), Kek.load(f"file:{key}"))
+    asyncio.run(put_back(file, database, configuration.kek(), Kek.load(f"file:{key}")))
     asyncio.run(note_restored(configuration, time.time()))
     _show({"restored": str(database)}, as_json, f"{database}: restored")
 

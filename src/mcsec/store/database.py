@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from mcsec.store import postgresql, schema, sqlite
+from mcsec.store import life, postgresql, schema, sqlite
 from mcsec.store.address import Address
 from mcsec.store.failures import StoreError
 from mcsec.store.kek import Kek
@@ -158,6 +158,7 @@ def read_data_keys(connection: Connection) -> list[WrappedDataKey]:
 
 def _data_keys(connection: Connection, kek: Kek) -> list[WrappedDataKey]:
     """The data keys; a store that is made gets its first."""
+    life.begin(connection)
     keys = read_data_keys(connection)
     if not keys:
         keys = [Wrapper.new_data_key(kek)]

@@ -1,7 +1,8 @@
 """The key-encryption key (KEK): where it comes from, and the one thing it does, wrapping data keys.
 
-A source is written ``file:PATH``, ``env:NAME`` or ``credential:NAME`` (a systemd credential, found below
-``$CREDENTIALS_DIRECTORY``). Its value is 32 octets, or 64 hex digits.
+A source is written ``file:PATH``, ``env:NAME``, ``credential:NAME`` (a systemd credential, found below
+``$CREDENTIALS_DIRECTORY``), or ``pkcs11:...`` (RFC 7512), the URI of an AES key that never leaves its token. The value
+of the others is 32 octets, or 64 hex digits.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -30,35 +31,59 @@ class WrapError(LocalError):
     code = "store.wrap"
 
 
+class Cipher(Protocol):
+    """AES-256-GCM under a key that it does not show; refuses by :class:`InvalidTag` or ``ValueError``."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        """Ciphertext and tag."""
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        """What was encrypted."""
+
+
 class Kek:
-    """A key-encryption key of 256 bits (AES-GCM)."""
+    """A key-encryption key of 256 bits (AES-GCM).
+
+    :ivar id: a name for the key that gives nothing of it away: which KEK a data key needs must be readable.
+    """
 
     def __init__(self, key: Secret) -> None:
         if len(key) != KEK_OCTETS:
             raise WrapError(f"a wrapping key has {KEK_OCTETS} octets, not {len(key)}", code="store.kek-size")
-        self._cipher = AESGCM(key.reveal())
-        # A name for the key that gives nothing of it away: which KEK a data key needs must be readable.
+        self._cipher: Cipher = AESGCM(key.reveal())
         self.id = kdf(key, 0xFF, [_LABEL]).reveal()[:8].hex()
 
     @classmethod
-    def load(cls, source: str, environ: Mapping[str, str] | None = None) -> Self:
-        """The KEK from ``source``.
+    def of(cls, cipher: Cipher, name: str) -> Self:
+        """A KEK that lies elsewhere."""
+        kek = cls.__new__(cls)
+        kek._cipher, kek.id = cipher, name
+        return kek
+
+    @classmethod
+    def load(cls, source: str, environ: Mapping[str, str] | None = None, *, directory: Path = Path()) -> Self:
+        """The KEK from ``source``; a relative path starts from ``directory``.
 
         :raises WrapError: nothing there, readable by others, or of the wrong size; the text says what to do.
         """
         environ = os.environ if environ is None else environ
         kind, _, name = source.partition(":")
         if kind == "file" and name:
-            return cls(_parse(_read_private(Path(name)), source))
+            return cls(_parse(read_private(directory / name), source))
+        if kind == "pkcs11" and name:
+            # Only who keeps the key in a token needs the library for it.
+            from mcsec.store.pkcs11 import token_key
+
+            return cls.of(*token_key(source, environ, directory))
         if kind == "credential" and name:
-            directory = environ.get("CREDENTIALS_DIRECTORY")
-            if not directory:
+            credentials = environ.get("CREDENTIALS_DIRECTORY")
+            if not credentials:
                 raise WrapError(
                     "no systemd credentials here",
                     code="store.kek-missing",
                     hint="start the unit with LoadCredential= or choose file: or env:",
                 )
-            return cls(_parse(_read_private(Path(directory) / Path(name).name), source))
+            return cls(_parse(read_private(Path(credentials) / Path(name).name), source))
         if kind == "env" and name:
             if name not in environ:
                 raise WrapError(f"environment variable {name} is not set", code="store.kek-missing")
@@ -66,7 +91,7 @@ class Kek:
         raise WrapError(
             f"{source!r} is no source of a wrapping key",
             code="store.kek-source",
-            hint="write file:PATH, env:NAME or credential:NAME",
+            hint="write file:PATH, env:NAME, credential:NAME or pkcs11:...",
         )
 
     def wrap(self, data_key: Secret, data_key_id: str) -> bytes:
@@ -107,7 +132,11 @@ def create_kek_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
+    """What a file holds that only its owner may read.
+
+    :raises WrapError: it cannot be read, or others may read it too.
+    """
     try:
         mode = path.stat().st_mode
         content = path.read_bytes()

@@ -1,0 +1,117 @@
+"""What a machine saw of its store, kept beside it: how a copy of the past is told from the store.
+
+A file of its own, written now and then: the store's name, how often it was restored, and the head of its provenance. A
+store that does not pass through that head again was put back by hand, or its records were changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from mcsec.errors import DecodeError
+from mcsec.keys.chain import Head
+from mcsec.keys.records import decode
+from mcsec.store import life
+from mcsec.store.failures import StoreError
+from mcsec.store.life import Life
+from mcsec.store.server_tables import provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The store called ``name``, restored so often, with this head."""
+
+    name: str
+    restored: int
+    head: Head
+
+
+class Witness:
+    """The file in which a machine notes how far it saw its store."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Seen | None:
+        """What was seen; None: nothing yet.
+
+        :raises StoreError: the file cannot be read, or is none of ours.
+        """
+        try:
+            plain = json.loads(self.path.read_text())
+            return Seen(
+                str(plain["name"]),
+                int(plain["restored"]),
+                Head(int(plain["length"]), bytes.fromhex(plain["digest"])),
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}", code="store.witness") from None
+        except (ValueError, KeyError, TypeError):
+            raise StoreError(
+                f"{self.path}: does not say how far the store was seen",
+                code="store.witness",
+                hint="delete it only if you know that the store is not an old copy",
+            ) from None
+
+    def note(self, seen: Seen) -> None:
+        """Write down how far the store was seen; the file is replaced as a whole.
+
+        :raises StoreError: it cannot be written.
+        """
+        plain = {
+            "name": seen.name,
+            "restored": seen.restored,
+            "length": seen.head.length,
+            "digest": seen.head.digest.hex(),
+        }
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        try:
+            with fresh.open("w") as file:
+                file.write(json.dumps(plain) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}", code="store.witness") from None
+
+
+def examine(connection: Connection, seen: Seen | None, now: float) -> Life:
+    """The store's life; what was seen and is not in it makes it doubtful.
+
+    A store of another name is another store, of which nothing was seen.
+    """
+    present = life.begin(connection)
+    if seen is None or seen.name != present.name or present.doubtful:
+        return present
+    length = connection.execute(
+        select(provenance.c.sequence).order_by(provenance.c.sequence.desc()).limit(1)
+    ).scalar()
+    length = 0 if length is None else length + 1
+    if reason := _doubt(connection, seen, present, length):
+        return life.note_restored(connection, length, seen.head.length, reason, now)
+    return present
+
+
+def _doubt(connection: Connection, seen: Seen, present: Life, length: int) -> str:
+    if present.restored < seen.restored:
+        return "the store was restored more often than it says"
+    if length < seen.head.length:
+        return "the store ends before what was seen of it"
+    if seen.head.length and present.restored == seen.restored:
+        line = connection.execute(
+            select(provenance.c.line).where(provenance.c.sequence == seen.head.length - 1)
+        ).scalar()
+        try:
+            same = line is not None and decode(line).digest == seen.head.digest
+        except DecodeError:
+            same = False
+        if not same:
+            return "the store is not the one that was seen"
+    return ""
