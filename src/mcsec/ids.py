@@ -57,7 +57,7 @@ class KeyId:
     def __post_init__(self) -> None:
         if not 0 <= self.value < 1 << 32:
             raise InvalidValue("a key ID has 32 bits")
-        if self.value >> _KEY_ID_RANDOM_BITS > max(PurposeTag):
+        if self.value >> _KEY_ID_RANDOM_BITS > PurposeTag.MUSIK:
             raise InvalidValue(f"purpose tag {self.value >> _KEY_ID_RANDOM_BITS} is not defined")
 
     @classmethod

@@ -8,7 +8,7 @@ from the records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mcsec.errors import InvalidValue
@@ -57,12 +57,13 @@ class Chain:
         subject: str = "",
         traffic: str = "",
         reason: str = "",
+        members: Sequence[str] = (),
     ) -> Record:
-        """Note what happened to ``key``, of which only public facts are taken.
+        """Note what happened to ``key``, of which only public facts are taken; ``members``: to all of them.
 
         :raises InvalidValue: a text is none.
         """
-        if not all(isinstance(text, str) for text in (signer, subject, traffic, reason)):
+        if not all(isinstance(text, str) for text in (signer, subject, traffic, reason, *members)):
             raise InvalidValue("a record holds texts only")
         open_record = Record(
             sequence=self.head.length,
@@ -77,10 +78,20 @@ class Chain:
             traffic=traffic,
             reason=reason,
             previous=self.head.digest,
+            members=tuple(members),
         )
         record = replace(open_record, digest=open_record.seal())
         self.head = Head(record.sequence + 1, record.digest)
         return record
+
+    def note_held(self, held: Sequence[events.KeyHeld], key: Key, *, signer: str = "") -> Record:
+        """Note that members hold ``key``: one record for all who answered together."""
+        if any(event.key_id != key.key_id for event in held):
+            raise InvalidValue(f"an event is not about {key!r}")
+        if len(held) == 1:
+            return self.append(Happening.HELD, key, now=held[0].now, signer=signer, subject=held[0].member)
+        members = [event.member for event in held]
+        return self.append(Happening.HELD, key, now=held[-1].now, signer=signer, members=members)
 
     def note(self, event: KeyEvent, key: Key, *, signer: str = "") -> Record | None:
         """Note an event of :mod:`mcsec.keys.events`; None where the chain does not keep its kind."""
@@ -89,6 +100,8 @@ class Chain:
             return None
         if event.key_id != key.key_id:
             raise InvalidValue(f"the event is about {event.key_id}, not about {key!r}")
+        if isinstance(event, events.KeyHeld):
+            return self.note_held([event], key, signer=signer)
         told = event.describe()
         return self.append(
             happening,

@@ -44,7 +44,8 @@ class Record:
     """One thing that happened to one key, as ``domain`` noted it.
 
     ``time`` is Unix microseconds. ``signer`` signed the message that brought the key or told the event;
-    ``subject`` is who or what it was about (member, group, bearer); ``traffic`` is the name of a
+    ``subject`` is who or what it was about (member, group, bearer), ``members`` are those of whom one record
+    tells the same together, ``subject`` is empty then. ``traffic`` is the name of a
     :class:`~mcsec.keys.kinds.Traffic` in a first use. ``digest`` is this record's hash, ``previous`` the one
     before.
     """
@@ -62,6 +63,7 @@ class Record:
     reason: str
     previous: bytes
     digest: bytes = b""
+    members: tuple[str, ...] = ()
 
     @property
     def kind(self) -> PurposeTag:
@@ -70,9 +72,7 @@ class Record:
 
     def canonical(self) -> bytes:
         """The octets that are hashed: everything but the digest."""
-        plain = _plain(self)
-        del plain["digest"]
-        return _line(plain)
+        return _write(_plain(self)).encode()
 
     def seal(self) -> bytes:
         """The hash that ``digest`` should be."""
@@ -81,7 +81,8 @@ class Record:
 
 def encode(record: Record) -> str:
     """One line of JSON, without its line end."""
-    return _line(_plain(record)).decode()
+    # The name of the digest comes before every other, so what is hashed is written once.
+    return f'{{"digest":"{record.digest.hex()}",' + _write(_plain(record))[1:]
 
 
 def decode(line: str) -> Record:
@@ -91,15 +92,15 @@ def decode(line: str) -> Record:
     """
     try:
         plain = json.loads(line)
-        if not isinstance(plain, dict) or set(plain) != {field.name for field in fields(Record)}:
+        if not isinstance(plain, dict) or plain.keys() - _OPTIONAL != _FIELDS:
             raise ValueError("not the fields of a record")
         if not all(type(plain[name]) is int for name in ("sequence", "time")):
             raise ValueError("sequence and time are whole numbers")
         if not all(type(plain[name]) is str for name in ("domain", "signer", "subject", "traffic", "reason")):
             raise ValueError("a text is none")
-        scope, maker = plain["scope"], plain["maker"]
-        if not _texts(scope) or not _texts(maker) or len(maker) != 2:
-            raise ValueError("scope and maker are lists of texts")
+        scope, maker, members = plain["scope"], plain["maker"], plain.get("members", ["-"])
+        if not _texts(scope) or not _texts(maker) or len(maker) != 2 or not _texts(members) or not members:
+            raise ValueError("scope, maker and members are lists of texts")
         read = {
             "happening": Happening(plain["happening"]),
             "key_id": KeyId.decode(bytes.fromhex(plain["key_id"])),
@@ -107,6 +108,7 @@ def decode(line: str) -> Record:
             "maker": Maker(*maker),
             "previous": bytes.fromhex(plain["previous"]),
             "digest": bytes.fromhex(plain["digest"]),
+            "members": tuple(plain.get("members", ())),
         }
         return Record(**(plain | read))
     except (ValueError, TypeError, RecursionError, McsecError) as error:
@@ -117,8 +119,12 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(type(text) is str for text in value)
 
 
+_OPTIONAL = {"members"}
+_FIELDS = {field.name for field in fields(Record)} - _OPTIONAL
+
+
 def _plain(record: Record) -> dict[str, object]:
-    return {
+    plain: dict[str, object] = {
         "sequence": record.sequence,
         "time": record.time,
         "happening": record.happening.value,
@@ -131,12 +137,10 @@ def _plain(record: Record) -> dict[str, object]:
         "traffic": record.traffic,
         "reason": record.reason,
         "previous": record.previous.hex(),
-        "digest": record.digest.hex(),
     }
-
-
-def _line(plain: dict[str, object]) -> bytes:
-    return _write(plain).encode()
+    if record.members:
+        plain["members"] = list(record.members)
+    return plain
 
 
 # Made once: a domain that rekeys writes thousands of records for each second.

@@ -213,16 +213,23 @@ class Rotation:
     def held(self, member: str, key_id: KeyId, now: float) -> list[Event]:
         """``member`` answered that it holds the key. Late answers, of keys or members that are gone, change
         nothing."""
-        if member not in self.audience.members or key_id not in self._epochs:
+        return self.held_by([member], key_id, now)
+
+    def held_by(self, members: Iterable[str], key_id: KeyId, now: float) -> list[Event]:
+        """As :meth:`held`, of several members whose answers came together."""
+        if key_id not in self._epochs:
             return []
-        happened: list[Event] = []
-        if self.audience.hold(member, key_id):
-            happened.append(events.KeyHeld(now, key_id, member))
+        audience = self.audience
+        answered = [member for member in members if member in audience.members]
+        happened: list[Event] = [
+            events.KeyHeld(now, key_id, member) for member in answered if audience.hold(member, key_id)
+        ]
         if key_id == self._active:
-            happened += self.audience.place(member, key_id, now)
+            for member in answered:
+                happened += audience.place(member, key_id, now)
         if key_id == self._pending:
-            self._awaited.discard(member)
-        return happened + self.poll(now)
+            self._awaited.difference_update(answered)
+        return happened + self.poll(now) if answered else happened
 
     def refused(self, member: str, key_id: KeyId, reason: str, now: float) -> list[Event]:
         """``member`` answered with a refusal. The switch does not wait for it; it is served by unicast."""

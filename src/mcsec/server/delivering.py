@@ -7,28 +7,27 @@ this process is killed, the row is claimed again after it, by whoever runs then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId
 from mcsec.keys.events import Event
-from mcsec.keys.lifecycle import KeyState
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.fanout import Delivery, Outcome
 from mcsec.net.sip.template import MessageTemplate
 from mcsec.net.sip.ways import Target
-from mcsec.server.answers import STANDARD, RetryPolicy, Verdict, verdict
+from mcsec.server.answers import STANDARD, RetryPolicy
 from mcsec.server.bodies import Bodies
-from mcsec.server.events import DeliveryGivenUp, DeliveryRetried
-from mcsec.server.function import Done, Function
+from mcsec.server.function import Function
+from mcsec.server.judging import Judging
 from mcsec.store import deliveries
 from mcsec.store.database import StoreError
 from mcsec.store.deliveries import Claimed
 from mcsec.store.group_commit import GroupCommit, Write
-from mcsec.store.server_tables import DeliveryState
 from mcsec.wire import mc_sip
 
 Where = Callable[[str], "tuple[str, Target | None] | None"]
@@ -36,7 +35,9 @@ Where = Callable[[str], "tuple[str, Target | None] | None"]
 
 _IDLE = 5.0
 #: Seconds that answers are gathered before they are written down.
-_GATHER = 0.02
+_GATHER = 0.05
+#: Seconds that a batch waits for its whole room.
+_PATIENCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Delivering:
         self._where, self._tell, self._clock = where, tell, clock
         self._settings = settings
         self._bodies = Bodies(function, origin_host)
+        self._judging = Judging(function, settings.retry)
         self._template = MessageTemplate.of(
             make_request(
                 "MESSAGE",
@@ -82,11 +84,11 @@ class Delivering:
         )
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
+        self._building = asyncio.Lock()
         self._flying = 0
         self._answers: list[Outcome] = []
         self._settling: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
-        self.delivered = 0
 
     @property
     def in_flight(self) -> int:
@@ -101,15 +103,11 @@ class Delivering:
         """Deliver whatever is due, for ever."""
         try:
             while True:
-                room = self._settings.in_flight - self._flying
-                if room <= 0:
-                    self._room.clear()
-                    await self._room.wait()
-                    continue
+                room = await self._until_room()
                 self._wake.clear()
                 rows = await self._claim(min(room, self._settings.batch))
                 if rows:
-                    await self._send(rows)
+                    self._spawn(self._send(rows))
                 else:
                     await self._rest()
         finally:
@@ -124,12 +122,26 @@ class Delivering:
             task = self._settling or asyncio.ensure_future(self._settle())
             await task
 
+    async def _until_room(self) -> int:
+        """How many more may be claimed: enough for a batch, or what there is where answers are slow to come."""
+        wanted = min(self._settings.batch, self._settings.in_flight)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while self._settings.in_flight - self._flying < wanted:
+                    self._room.clear()
+                    await self._room.wait()
+        while self._flying >= self._settings.in_flight:
+            self._room.clear()
+            await self._room.wait()
+        return self._settings.in_flight - self._flying
+
     async def _claim(self, most: int) -> Sequence[Claimed]:
         now = self._clock()
         lease = now + self._settings.lease
         found: list[Claimed] = await self._writer.run(
             lambda connection: deliveries.claim(connection, most, now, lease)
         )
+        self._flying += len(found)
         return found
 
     async def _rest(self) -> None:
@@ -141,6 +153,25 @@ class Delivering:
                 await self._wake.wait()
 
     async def _send(self, rows: Sequence[Claimed]) -> None:
+        """Build and send one batch. While it is built on another thread, the next one is claimed."""
+        left = len(rows)
+        try:
+            async with self._building:
+                prepared, dropped = self._prepare(rows)
+                placed = [delivery for build in prepared for delivery in await asyncio.to_thread(build)]
+            for together in _by_way(placed):
+                left -= len(together)
+                self._spawn(self._fan_out(together))
+            if dropped:
+                await self._writer.write(dropped)
+        except StoreError:
+            # The store is being closed; the rows are claimed again after the lease.
+            return
+        finally:
+            self._landed(left)
+
+    def _prepare(self, rows: Sequence[Claimed]) -> tuple[list[Callable[[], list[Delivery]]], list[Write]]:
+        """What builds the messages, key by key, and what is written of rows that lead to none."""
         by_key: dict[KeyId, list[tuple[Claimed, str, Target | None]]] = {}
         dropped: list[Write] = []
         for row in rows:
@@ -149,27 +180,17 @@ class Delivering:
                 dropped.append(deliveries.park(row.mc_service_id))
             else:
                 by_key.setdefault(row.key_id, []).append((row, *place))
+        prepared: list[Callable[[], list[Delivery]]] = []
         for key_id, placed in by_key.items():
             users = [row.mc_service_id for row, _, _ in placed]
             try:
                 build = self._bodies.prepare(key_id, users, self._clock())
             except InvalidValue:
                 # The key was destroyed after the rows were claimed.
-                dropped += [deliveries.drop_row(row.row) for row, _, _ in placed]
+                dropped.append(deliveries.drop_rows([row.row for row, _, _ in placed]))
                 continue
-            bodies = await asyncio.to_thread(build)
-            self._flying += len(placed)
-            for together in _by_way(
-                [
-                    Delivery(uri, body, target, row)
-                    for (row, uri, target), body in zip(placed, bodies, strict=True)
-                ]
-            ):
-                task = asyncio.ensure_future(self._fan_out(together))
-                self._sending.add(task)
-                task.add_done_callback(self._sending.discard)
-        if dropped:
-            await self._writer.write(dropped)
+            prepared.append(partial(_addressed, placed, build))
+        return prepared, dropped
 
     async def _fan_out(self, together: Sequence[Delivery]) -> None:
         left = len(together)
@@ -183,11 +204,19 @@ class Delivering:
             await self._endpoint.fan_out(self._template, together, answered)
         finally:
             # Cancelled: their rows are claimed again after the lease.
-            self._flying -= left
+            self._landed(left)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    def _landed(self, count: int) -> None:
+        self._flying -= count
+        self._room.set()
 
     def _answered(self, outcome: Outcome) -> None:
-        self._flying -= 1
-        self._room.set()
+        self._landed(1)
         self._answers.append(outcome)
         if self._settling is None:
             self._settling = asyncio.ensure_future(self._settle())
@@ -199,8 +228,10 @@ class Delivering:
                 if self._flying:
                     await asyncio.sleep(_GATHER)
                 answers, self._answers = self._answers, []
-                done = self._judge(answers)
+                done = self._judging.judge(answers, self._clock())
                 self._tell(done.events)
+                # A rest looks again, for what is to be tried again may be due before it ends.
+                self._wake.set()
                 await self._writer.write(done.writes)
         except StoreError:
             # The store is being closed; the rows are claimed again after the lease.
@@ -208,54 +239,13 @@ class Delivering:
         finally:
             self._settling = None
 
-    def _judge(self, answers: Sequence[Outcome]) -> Done:
-        done = Done()
-        now = self._clock()
-        for outcome in answers:
-            row = outcome.delivery.note
-            assert isinstance(row, Claimed), "the note of every delivery is its row"
-            found, reason = verdict(outcome)
-            if found is Verdict.HELD:
-                done += self._held(row, now)
-            elif found is Verdict.REFUSED:
-                happened = self._function.engine.held(row.mc_service_id, row.key_id, now, reason)
-                done += self._function.done(
-                    happened, deliveries.settle(row.row, DeliveryState.REFUSED, reason=reason)
-                )
-            else:
-                done += self._again(row, reason, now)
-        return done
 
-    def _held(self, row: Claimed, now: float) -> Done:
-        self.delivered += 1
-        engine = self._function.engine
-        epoch = engine.keydown.epoch(row.key_id)
-        if epoch is None:
-            return Done([], [deliveries.drop_row(row.row)])
-        if epoch.state is KeyState.REVOKED:
-            rotation = engine.keydown.rotation_of(row.key_id)
-            if rotation is not None:
-                rotation.withdrawn(row.mc_service_id, row.key_id)
-            return Done([], [deliveries.drop_row(row.row)])
-        return self._function.done(
-            engine.held(row.mc_service_id, row.key_id, now), deliveries.settle(row.row, DeliveryState.HELD)
-        )
-
-    def _again(self, row: Claimed, reason: str, now: float) -> Done:
-        user, key_id, attempt = row.mc_service_id, row.key_id, row.attempt
-        wait = self._settings.retry.wait(attempt)
-        if wait is None:
-            return Done(
-                [DeliveryGivenUp(now, user, key_id, attempt, reason)],
-                [deliveries.settle(row.row, DeliveryState.FAILED, reason=reason)],
-            )
-        due = now + wait
-        # A delivery that a rest may be waiting for: the rest looks again in time.
-        self._wake.set()
-        return Done(
-            [DeliveryRetried(now, user, key_id, attempt, reason, due)],
-            [deliveries.settle(row.row, DeliveryState.WANTED, due, reason)],
-        )
+def _addressed(
+    placed: Sequence[tuple[Claimed, str, Target | None]], build: Callable[[], list[bytes]]
+) -> list[Delivery]:
+    return [
+        Delivery(uri, body, target, row) for (row, uri, target), body in zip(placed, build(), strict=True)
+    ]
 
 
 def _by_way(placed: Sequence[Delivery]) -> list[list[Delivery]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from mcsec.ids import KeyId, Tmgi
-from mcsec.keys.events import Event, KeyDestroyed, KeyEvent, KeyFirstUsed, KeyMade
+from mcsec.keys.events import Event, KeyDestroyed, KeyEvent, KeyFirstUsed, KeyHeld, KeyMade
 from mcsec.keys.key import Key
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.provenance import Chain, Head, Record
@@ -39,21 +40,29 @@ class Notebook:
     def note(self, happened: list[Event], *about: Key | None) -> list[Event]:
         """Writes down what happened to keys; ``about`` are those of them that this server did not make."""
         others = {key.key_id: key for key in about if key is not None}
-        for event in happened:
-            if not isinstance(event, KeyEvent):
+        for alike, told in groupby(happened, _alike):
+            if alike is None:
                 continue
-            if isinstance(event, KeyMade) and (made := self._keydown.find(event.key_id)) is not None:
-                self._made[event.key_id] = made
-            key = others.get(event.key_id) or self._made.get(event.key_id)
+            kind, key_id = alike
+            if kind is KeyMade and (made := self._keydown.find(key_id)) is not None:
+                self._made[key_id] = made
+            key = others.get(key_id) or self._made.get(key_id)
             if key is not None:
-                own = key.maker == self._keydown.maker
-                record = self._chain.note(event, key, signer=key.maker.entity if own else "")
-                self.records += [record] if record is not None else []
-            if isinstance(event, KeyDestroyed):
+                self.records += self._records(list(told), key)
+            if kind is KeyDestroyed:
                 # The last word about a key is written, and its octets go with this.
-                self._made.pop(event.key_id, None)
-                self._used = {use for use in self._used if use[0] != event.key_id}
+                self._made.pop(key_id, None)
+                self._used = {use for use in self._used if use[0] != key_id}
         return happened
+
+    def _records(self, told: Sequence[Event], key: Key) -> list[Record]:
+        """The records of events of one kind about one key."""
+        signer = key.maker.entity if key.maker == self._keydown.maker else ""
+        held = [event for event in told if isinstance(event, KeyHeld)]
+        if held:
+            return [self._chain.note_held(held, key, signer=signer)]
+        noted = (self._chain.note(event, key, signer=signer) for event in told if isinstance(event, KeyEvent))
+        return [record for record in noted if record is not None]
 
     def note_use(self, sent: Sequence[Sent], traffic: Traffic, tmgi: Tmgi, now: float) -> None:
         """Writes down the first use of each key on a bearer."""
@@ -63,3 +72,8 @@ class Notebook:
                 if use not in self._used:
                     self._used.add(use)
                     self.note([KeyFirstUsed(now, *use)], one.key)
+
+
+def _alike(event: Event) -> tuple[type[KeyEvent], KeyId] | None:
+    """What events that follow one another must share to be written down together; None: it is about no key."""
+    return (type(event), event.key_id) if isinstance(event, KeyEvent) else None

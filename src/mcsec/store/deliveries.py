@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Executable, bindparam, delete, func, literal, select, update
+from sqlalchemy import Connection, Executable, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcsec.ids import KeyId
 from mcsec.store.group_commit import Write
@@ -64,6 +64,29 @@ _UNPARK = (
     update(deliveries)
     .where(deliveries.c.mc_service_id == bindparam("user"), deliveries.c.state != DeliveryState.HELD)
     .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=0, urgency=LATE_JOINER)
+)
+
+
+# A row of its own name is what PostgreSQL asks once, however it plans the rest.
+_OPEN_ROWS = (
+    select(deliveries.c.id)
+    .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.due <= bindparam("now"))
+    .order_by(deliveries.c.urgency, deliveries.c.due)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("open_rows")
+)
+_CLAIM = (
+    update(deliveries)
+    .where(deliveries.c.id.in_(select(_OPEN_ROWS.c.id)))
+    .values(state=DeliveryState.SENT, due=bindparam("lease"), attempts=deliveries.c.attempts + 1)
+    .returning(deliveries.c.id, deliveries.c.mc_service_id, deliveries.c.key_id, deliveries.c.attempts)
+)
+_NEXT_DUE = (
+    select(deliveries.c.due)
+    .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.urgency == bindparam("class"))
+    .order_by(deliveries.c.due)
+    .limit(1)
 )
 
 
@@ -135,46 +158,24 @@ def unpark(user: str, now: float) -> Write:
     return Write(_UNPARK, {"user": user, "due_": now})
 
 
-async def claim(connection: AsyncConnection, most: int, now: float, lease: float) -> list[Claimed]:
+def claim(connection: Connection, most: int, now: float, lease: float) -> list[Claimed]:
     """Take up to ``most`` deliveries that are due, the urgent ones first; nobody else gets them before ``lease``.
 
     Rows whose lease ended are taken again: whoever had them was killed, or gave up. Delivering twice is harmless.
     """
-    # A row of its own name is what PostgreSQL asks once, however it plans the rest.
-    open_rows = (
-        select(deliveries.c.id)
-        .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.due <= now)
-        .order_by(deliveries.c.urgency, deliveries.c.due)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-        .cte("open_rows")
-    )
-    taken = await connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(select(open_rows.c.id)))
-        .values(state=DeliveryState.SENT, due=lease, attempts=deliveries.c.attempts + 1)
-        .returning(deliveries.c.id, deliveries.c.mc_service_id, deliveries.c.key_id, deliveries.c.attempts)
-    )
-    return [Claimed(row, user, KeyId(key_id), attempt) for row, user, key_id, attempt in taken]
+    taken = connection.execute(_CLAIM, {"most": most, "now": now, "lease": lease})
+    # Of one key there are many.
+    keys = cache(KeyId)
+    return [Claimed(row, user, keys(key_id), attempt) for row, user, key_id, attempt in taken]
 
 
-async def next_due(connection: AsyncConnection) -> float | None:
+def next_due(connection: Connection) -> float | None:
     """When the next delivery may be claimed."""
-    found = None
-    for urgency in (LATE_JOINER, BULK):
-        row = await connection.execute(
-            select(deliveries.c.due)
-            .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.urgency == urgency)
-            .order_by(deliveries.c.due)
-            .limit(1)
-        )
-        due = row.scalar()
-        if due is not None and due < NEVER:
-            found = due if found is None else min(found, due)
-    return found
+    found = (connection.execute(_NEXT_DUE, {"class": urgency}).scalar() for urgency in (LATE_JOINER, BULK))
+    return min((due for due in found if due is not None and due < NEVER), default=None)
 
 
-async def count(connection: AsyncConnection) -> dict[str, int]:
+def count(connection: Connection) -> dict[str, int]:
     """How many deliveries are in which state."""
-    rows = await connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
+    rows = connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
     return {DeliveryState(state).name.lower(): number for state, number in rows}

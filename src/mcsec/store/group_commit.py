@@ -7,13 +7,13 @@ order in which they were handed in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, groupby
 from typing import Any, Self
 
-from sqlalchemy import Executable
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Executable
 
 from mcsec.errors import LocalError
 from mcsec.store.database import Database, StoreError
@@ -39,7 +39,8 @@ class Write:
     firm: bool = False
 
 
-Work = Callable[[AsyncConnection], Awaitable[Any]]
+Work = Callable[[Connection], Any]
+"""Done on the database's own thread: it looks at nothing but what it was given."""
 
 
 @dataclass(slots=True)
@@ -172,18 +173,7 @@ class GroupCommit:
         return batch
 
     async def _commit(self, batch: list[_Waiting]) -> list[Any]:
-        async with self._database.begin() as connection:
-            results: list[Any] = []
-            pending: list[Write] = []
-            for waiting in batch:
-                pending += waiting.writes
-                if waiting.work is None:
-                    results.append(None)
-                    continue
-                await _execute(connection, pending)
-                pending = []
-                results.append(await waiting.work(connection))
-            await _execute(connection, pending)
+        results = await self._database.transact(partial(_apply, [(one.writes, one.work) for one in batch]))
         self.transactions += 1
         return results
 
@@ -213,10 +203,26 @@ class GroupCommit:
         self._queue.clear()
 
 
-async def _execute(connection: AsyncConnection, writes: list[Write]) -> None:
+def _apply(batch: list[tuple[list[Write], Work | None]], connection: Connection) -> list[Any]:
+    """Everything of a batch in its order; the results of what was to be done."""
+    results: list[Any] = []
+    pending: list[Write] = []
+    for writes, work in batch:
+        pending += writes
+        if work is None:
+            results.append(None)
+            continue
+        _execute(connection, pending)
+        pending = []
+        results.append(work(connection))
+    _execute(connection, pending)
+    return results
+
+
+def _execute(connection: Connection, writes: list[Write]) -> None:
     """Runs of one statement are handed over together."""
     for statement, group in groupby(_sorted(writes), key=lambda write: write.statement):
-        await connection.execute(statement, [dict(write.values) for write in group])
+        connection.execute(statement, [dict(write.values) for write in group])
 
 
 def _sorted(writes: list[Write]) -> Iterator[Write]:

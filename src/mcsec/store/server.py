@@ -10,9 +10,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Executable, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Executable, Table, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcsec.ids import KeyId
 from mcsec.keys.key import Key
@@ -190,7 +189,7 @@ def _key_values(key: Key, wrapped: bytes) -> dict[str, object]:
     }
 
 
-async def reserve_blocks(connection: AsyncConnection, wishes: Sequence[Reserve]) -> list[Block]:
+def reserve_blocks(connection: Connection, wishes: Sequence[Reserve]) -> list[Block]:
     """SRTCP indexes for each wish; durable when the transaction is (design 5.4).
 
     The row of a key and an SSRC is held until then, so that two processes never get the same indexes.
@@ -198,15 +197,13 @@ async def reserve_blocks(connection: AsyncConnection, wishes: Sequence[Reserve])
     blocks = []
     for wanted in wishes:
         place = {"key_id": wanted.key_id.value, "ssrc": wanted.ssrc}
-        await connection.execute(_FIRST_MARK, place | {"last": 0})
-        row = await connection.execute(
+        connection.execute(_FIRST_MARK, place | {"last": 0})
+        row = connection.execute(
             select(marks.c.last)
             .where(marks.c.key_id == wanted.key_id.value, marks.c.ssrc == wanted.ssrc)
             .with_for_update()
         )
         block = reserve(row.scalar_one(), wanted)
-        await connection.execute(
-            _MOVE_MARK, {"key": wanted.key_id.value, "source": wanted.ssrc, "to": block.last}
-        )
+        connection.execute(_MOVE_MARK, {"key": wanted.key_id.value, "source": wanted.ssrc, "to": block.last})
         blocks.append(block)
     return blocks
