@@ -168,7 +168,8 @@ async def test_nothing_is_sent_under_a_key_before_the_disk_says_that_it_is_sent_
         while engine.keydown.musiks[GROUP].sending is old:
             await asyncio.sleep(0)
         sent = await mcx.server.send(lambda now: engine.keydown.musiks[GROUP].sending)
-        assert sent is not None and sent is not old
+        assert sent is not None
+        assert sent is not old
         stored = {epoch.key.key_id: epoch.state for epoch in (await load(mcx.database)).epochs}
         assert stored[sent.key_id] is KeyState.ACTIVE
         await switching
