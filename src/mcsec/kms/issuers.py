@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-from mcsec.errors import LocalError, PeerError
 from mcsec.kms.config import Configuration, IssuerConfig
+from mcsec.net import jwks
 from mcsec.net.issuer import LocalIssuer
-from mcsec.net.tokens import FetchJwks, Issuer, read_jwks
+from mcsec.net.tokens import Issuer
 from mcsec.store.kek import Kek, WrapError
 
 _KEY_FILE = "issuer.key"
 _JWKS_FILE = "issuer.jwks.json"
 _WRAP_NAME = "token-issuer"
-_TIMEOUT = 5.0
-_MAX_JWKS_OCTETS = 1 << 18
 
 
 def issuers_of(config: Configuration) -> list[Issuer]:
     """Every issuer that tokens are taken from."""
     found = [_issuer(config, issuer) for issuer in config.kms.issuers]
     if config.kms.local_issuer and config.path(_JWKS_FILE).exists():
-        found.append(Issuer(config.issuer_name, (config.kms.uri,), _from_file(config.path(_JWKS_FILE))))
+        found.append(Issuer(config.issuer_name, (config.kms.uri,), jwks.from_file(config.path(_JWKS_FILE))))
     return found
 
 
 def _issuer(config: Configuration, issuer: IssuerConfig) -> Issuer:
     audience = tuple(issuer.audience) if issuer.audience else (config.kms.uri,)
-    if issuer.jwks.startswith("https://"):
-        ca = config.path(issuer.ca) if issuer.ca else None
-        return Issuer(issuer.issuer, audience, _from_address(issuer.jwks, ca))
-    if "://" in issuer.jwks:
-        raise LocalError(f"{issuer.jwks}: keys of an issuer come by https:// or from a file", code="config")
-    return Issuer(issuer.issuer, audience, _from_file(config.path(issuer.jwks)))
-
-
-def _from_file(path: Path) -> FetchJwks:
-    async def fetch() -> Mapping[str, Any]:
-        return read_jwks(path.read_bytes())  # noqa: ASYNC240  # one small local file, every few minutes
-
-    return fetch
-
-
-def _from_address(address: str, ca: Path | None) -> FetchJwks:
-    async def fetch() -> Mapping[str, Any]:
-        import httpx2
-
-        from mcsec.net.tls import client_context
-
-        try:
-            async with httpx2.AsyncClient(
-                verify=client_context(ca), timeout=_TIMEOUT, follow_redirects=False
-            ) as client:
-                answer = await client.get(address)
-                answer.raise_for_status()
-        except httpx2.HTTPError as error:
-            raise PeerError(f"{address}: {type(error).__name__}", code="token.jwks") from None
-        if len(answer.content) > _MAX_JWKS_OCTETS:
-            raise PeerError(f"{address}: too large", code="token.jwks")
-        return read_jwks(answer.content)
-
-    return fetch
+    return Issuer(issuer.issuer, audience, jwks.source(issuer.jwks, config.directory, issuer.ca))
 
 
 def create_local(config: Configuration, kek: Kek) -> LocalIssuer:
