@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcsec._core import Secret
 from mcsec.client.csks import CskKeys
@@ -15,11 +15,12 @@ from mcsec.client.engine import ClientEngine
 from mcsec.client.profile import Profile
 from mcsec.client.radio import Report
 from mcsec.ids import KeyId
-from mcsec.wire import mc_bodies, multipart
+from mcsec.wire import mc_bodies, mcptt_info, multipart, sdp
 from mcsec.wire.affiliation import Affiliation, ClientAffiliations, Presence
 from mcsec.wire.mbms_usage import Listening, MbmsUsage, Suspension
 from mcsec.wire.mcptt_info import McpttInfo
 from mcsec.wire.multipart import Part
+from mcsec.wire.sdp import Session
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,6 +74,18 @@ class ContentWriter:
             general_purpose=True if report.group is None else None,
         )
         return self._written(mc_bodies.report(self._info(), MbmsUsage(listening=listening)), now)
+
+    def call(self, wish: McpttInfo, session: Session, now: float) -> Content:
+        """INVITE to a group (10.1.1.2.1). ``wish`` is about the call; who asks is added.
+
+        The request URI of the mcptt-info is the group, and the client ID says from which device.
+        """
+        info = replace(wish, client_id=self._profile.client_id)
+        parts = (
+            Part(sdp.CONTENT_TYPE, sdp.encode(session)),
+            Part(mcptt_info.CONTENT_TYPE, mcptt_info.encode(info)),
+        )
+        return self._written(parts, now)
 
     def suspension(self, suspension: Suspension, now: float) -> Content:
         """Which bearers the network is about to suspend."""

@@ -16,11 +16,13 @@ from mcsec.client.link import Link
 from mcsec.client.profile import Profile
 from mcsec.client.radio import RadioSide
 from mcsec.client.service import McClient, OnEvent
+from mcsec.net.media_ports import PortPool
 from mcsec.net.multicast import LOOPBACK
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.events import SipEvent
+from mcsec.net.sip.invited import IncomingCall
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Hop, Peer
 from mcsec.net.sip.settings import EndpointSettings
@@ -28,14 +30,15 @@ from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.vetting import Abilities
 
 #: What a client answers; all else is 405 before anybody looks at it.
-METHODS = ("MESSAGE", "OPTIONS", "NOTIFY", "ACK", "CANCEL", "BYE")
+METHODS = ("MESSAGE", "OPTIONS", "NOTIFY", "INVITE", "ACK", "CANCEL", "BYE")
 #: Clients that log off at a time.
 _TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """``server``: the next hop of every request. ``local``: address that datagrams are received at, for UDP.
+    """``server``: the next hop of every request. ``local``: address that datagrams are received at: those of calls,
+    and those of SIP where it goes by UDP.
 
     ``sip``: whom to trust, TLS, timers. ``interface``: where multicast is received.
     """
@@ -56,6 +59,7 @@ class ClientHost:
         self._on_sip_event = on_sip_event
         self._clients: dict[str, McClient] = {}
         self._by_contact: dict[str, McClient] = {}
+        self._pool = PortPool(settings.local[0])
         self._stack = AsyncExitStack()
 
     @property
@@ -68,7 +72,7 @@ class ClientHost:
         settings = replace(sip, abilities=Abilities(METHODS, sip.abilities.extensions))
         try:
             self.endpoint = await self._stack.enter_async_context(
-                Endpoint(self._answer, settings, on_event=self._on_sip_event)
+                Endpoint(self._answer, settings, on_event=self._on_sip_event, on_invite=self._invited)
             )
             self.airwaves = self._stack.enter_context(Airwaves(self._settings.interface))
             if self._settings.server.transport == "UDP":
@@ -110,6 +114,7 @@ class ClientHost:
             token,
             Link(self.endpoint, self._settings.server, profile),
             self.airwaves,
+            self._pool,
             radio=RadioSide() if radio is None else radio,
             on_event=on_event or (lambda event: None),
             credentials=credentials,
@@ -123,9 +128,19 @@ class ClientHost:
             return make_response(request, 200, headers=[("Allow", ", ".join(METHODS))])
         if request.method != "MESSAGE":
             return make_response(request, 481)
-        uri = request.parsed_uri()
-        client = self._by_contact.get(uri.user or "") or self._clients.get(uri.address_of_record())
+        client = self._meant(request)
         return make_response(request, 404) if client is None else client.message(request)
+
+    async def _invited(self, incoming: IncomingCall) -> None:
+        client = self._meant(incoming.request)
+        if client is None:
+            incoming.refuse(404)
+        else:
+            await client.invited(incoming)
+
+    def _meant(self, request: Request) -> McClient | None:
+        uri = request.parsed_uri()
+        return self._by_contact.get(uri.user or "") or self._clients.get(uri.address_of_record())
 
 
 async def _log_off(client: McClient, turns: asyncio.Semaphore) -> None:

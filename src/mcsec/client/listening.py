@@ -10,15 +10,18 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from mcsec.client.airwaves import Airwaves
+from mcsec.client.copies import Copies
 from mcsec.client.engine import ClientEngine
 from mcsec.client.events import (
     GroupMapped,
     GroupUnmapped,
     JoinFailed,
+    MediaHeard,
     PacketDropped,
     SubchannelJoined,
     SubchannelLeft,
 )
+from mcsec.client.floor import Path
 from mcsec.client.radio import Join, Leave, Output, Place, RadioSide, Report
 from mcsec.errors import LocalError
 from mcsec.keys.events import Event, KeyEvent
@@ -42,11 +45,14 @@ class ListeningSide:
         on_report: Callable[[Report], None],
         on_timers: Callable[[], None],
         clock: Callable[[], float],
+        copies: Copies,
     ) -> None:
-        """:param on_timers: told when the timers of engine or radio may have moved."""
+        """:param on_timers: told when the timers of engine or radio may have moved.
+        :param copies: what was taken lately, on bearers and by unicast.
+        """
         self._engine, self._radio, self._airwaves = engine, radio, airwaves
         self._tell, self._report, self._clock = on_event, on_report, clock
-        self._timers_moved = on_timers
+        self._timers_moved, self._copies = on_timers, copies
         self._joined: dict[_Role, Join] = {}
         self.groups: frozenset[str] = frozenset()
 
@@ -95,7 +101,7 @@ class ListeningSide:
     def _packet(self, octets: bytes, join: Join) -> None:
         now = self._clock()
         if join.traffic is Traffic.GROUP_MEDIA:
-            self._tell_all(self._engine.media_packet(octets, join.name, now))
+            self._media(octets, join.name, now)
             return
         happened = self._engine.control_packet(octets, join.traffic, join.name, now)
         if any(isinstance(event, KeyEvent) for event in happened):
@@ -108,6 +114,14 @@ class ListeningSide:
         self.carry_out(self._radio.heard(join.tmgi, now))
         for event in happened:
             self._obey(event, join)
+
+    def _media(self, octets: bytes, group: str, now: float) -> None:
+        if self._copies.known(octets, Path.MBMS):
+            return
+        happened = self._engine.media_packet(octets, group, now)
+        if any(isinstance(event, MediaHeard) for event in happened):
+            self._copies.took(octets, Path.MBMS)
+        self._tell_all(happened)
 
     def _obey(self, event: Event, join: Join) -> None:
         outputs: list[Output] = []

@@ -1,4 +1,4 @@
-"""How a client answers a MESSAGE that it does not take: one table (TS 24.379 4.4, 7.2.5; signalling readings)."""
+"""How a client answers a MESSAGE or INVITE that it does not take: one table (TS 24.379 4.4, 7.2.5; readings)."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ ANSWERS: dict[str, Answer] = {
     "client.not-multicast": Answer(488, Warned(None, "the subchannel has no multicast address")),
     "client.too-many-bearers": Answer(488, Warned(None, "too many bearers are announced")),
     "client.no-such-carrier": Answer(488, _W.MIKEY_FAILED),
+    "call.not-affiliated": Answer(403, _W.NOT_AFFILIATED),
+    "call.busy": Answer(486),
+    "call.manual": Answer(480),
+    "call.ssrc": Answer(488, Warned(None, "the SSRC of floor control is taken")),
+    "call.media-clear": Answer(488, Warned(None, "media must be protected")),
+    "call.": Answer(488),
     "mikey.": Answer(488, _W.MIKEY_FAILED),
     "sdp.key-mgmt": Answer(488, _W.MIKEY_FAILED),
     "keys.": Answer(488, Warned(None, "the key was not taken")),
@@ -48,7 +54,7 @@ ANSWERS: dict[str, Answer] = {
 
 
 def answer_to(error: PeerError) -> Answer:
-    """What a MESSAGE is answered that was refused with ``error``."""
+    """What a request is answered that was refused with ``error``."""
     fitting = [start for start in ANSWERS if error.code.startswith(start)]
     if fitting:
         return ANSWERS[max(fitting, key=len)]

@@ -14,12 +14,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from types import MappingProxyType
 
 from mcsec._core import Secret
 from mcsec.client.airwaves import Airwaves
 from mcsec.client.announcement import Announcements
+from mcsec.client.calls.desk import CallDesk
+from mcsec.client.calls.engine import Wish
+from mcsec.client.calls.service import McCall
 from mcsec.client.content import Content, ContentWriter
+from mcsec.client.copies import Copies
 from mcsec.client.engine import ClientEngine
 from mcsec.client.events import (
     Affiliated,
@@ -41,8 +46,10 @@ from mcsec.client.reporting import Reporter
 from mcsec.errors import McsecError, PeerError, Refused, WrongState
 from mcsec.ids import KeyId
 from mcsec.keys.events import Event
+from mcsec.net.media_ports import PortPool
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.compose import make_response
+from mcsec.net.sip.invited import IncomingCall
 from mcsec.net.sip.message import Request, Response
 from mcsec.wire.mbms_usage import Suspension
 from mcsec.wire.mc_sip import FOREVER, NEVER, POC_SETTINGS_EVENT, PRESENCE_EVENT
@@ -54,7 +61,7 @@ class McClient:
     """One user's client: registered, authorised, affiliated, listening. Made by :meth:`ClientHost.add`.
 
     :ivar engine: its keys and what they open.
-    :ivar refused: MESSAGEs that changed nothing, counted by code; ``taken`` counts the others.
+    :ivar refused: MESSAGEs and INVITEs that changed nothing, counted by code; ``taken`` counts the other MESSAGEs.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class McClient:
         token: Callable[[], Secret],
         link: Link,
         airwaves: Airwaves,
+        pool: PortPool,
         *,
         radio: RadioSide,
         on_event: OnEvent,
@@ -71,6 +79,7 @@ class McClient:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """:param token: gives the access token whenever it is needed, so that it can be renewed.
+        :param pool: the ports of its calls.
         :param credentials: for a registrar that asks for digest authentication.
         """
         self.profile, self.engine = profile, engine
@@ -82,8 +91,23 @@ class McClient:
         self._inbox = Inbox(profile, engine, self._announcements)
         self._writer = ContentWriter(profile, engine)
         self._reporter = Reporter(link, self._writer, profile.impu, on_event, self.failed, clock)
+        copies = Copies()
         self._listening = ListeningSide(
-            engine, radio, airwaves, on_event, self._reporter.report, self._arm, clock
+            engine, radio, airwaves, self._heard, self._reporter.report, self._arm, clock, copies
+        )
+        self._desk = CallDesk(
+            profile,
+            engine,
+            link,
+            self._inbox,
+            self._writer,
+            pool,
+            copies=copies,
+            on_event=on_event,
+            on_calls=self._calls_moved,
+            on_timers=self._arm,
+            refused=self.refused,
+            clock=clock,
         )
         self._settings = self._publication(link, "service authorisation", POC_SETTINGS_EVENT)
         self._presence = self._publication(link, "affiliation", PRESENCE_EVENT)
@@ -132,9 +156,45 @@ class McClient:
         )
         for left in set(self._groups).difference(wanted):
             self._listening.carry_out(self._radio.unmapped(left))
+        self._desk.left.difference_update(set(wanted).difference(self._groups))
         self._groups = wanted
-        self._listening.groups = frozenset(wanted)
+        self._listening.groups = self._heard_groups()
         self._tell(Affiliated(self._clock(), self.profile.mc_service_id, wanted))
+
+    @property
+    def calls(self) -> Mapping[str, McCall]:
+        """The calls that go on, by group."""
+        return MappingProxyType(self._desk.calls)
+
+    async def call(
+        self,
+        group: str,
+        *,
+        chat: bool = False,
+        talk: bool = False,
+        emergency: bool = False,
+        priority: int | None = None,
+    ) -> McCall:
+        """Call a group, or join its call that goes on.
+
+        :param chat: a chat group; else a prearranged one, whose members the server invites.
+        :param talk: ask for the floor at once. :param priority: the highest floor priority wanted, 1 to 255.
+        :raises ServiceRefused: the server refuses. :raises PeerError: nobody answered, or the answer will not do.
+        :raises WrongState: there is a call of the group already, or too many, or nobody is logged on.
+        :raises Forbidden: there is no CSK, or, with ``talk``, no GMK of the group.
+        """
+        if not self._logged_on:
+            raise WrongState("nobody is logged on", code="client.logged-off")
+        return await self._desk.call(
+            Wish(group=group, chat=chat, talk=talk, emergency=emergency, priority=priority)
+        )
+
+    async def invited(self, incoming: IncomingCall) -> None:
+        """Take a call that comes, or refuse it."""
+        if not self._logged_on:
+            self._desk.refuse(incoming, Refused("nobody is logged on", code="client.logged-off"))
+            return
+        await self._desk.invited(incoming, self._groups)
 
     def moved(self, area: int | None) -> None:
         """The client is in another service area, or out of all."""
@@ -163,6 +223,7 @@ class McClient:
         if self._again is not None:
             self._again.cancel()
         try:
+            await self._desk.close()
             await self._reporter.stop()
             self._presence.forget()
             self._settings.forget_timer()
@@ -179,6 +240,7 @@ class McClient:
             self._announcements.clear()
             self._listening.close()
             self._groups, self._csk = (), None
+            self._desk.left.clear()
             self._listening.groups = frozenset()
             now = self._clock()
             for event in [*self.engine.log_off(now), LoggedOff(now, self.profile.mc_service_id)]:
@@ -201,6 +263,20 @@ class McClient:
         return make_response(request, 200)
 
     # --- inside
+
+    def _heard(self, event: Event) -> None:
+        """Something happened on a bearer."""
+        self._tell(event)
+        self._desk.from_bearer(event)
+
+    def _heard_groups(self) -> frozenset[str]:
+        """The groups that are heard on bearers: those of ours, but for those whose call was left."""
+        return frozenset(self._groups).difference(self._desk.left).union(self._desk.calls)
+
+    def _calls_moved(self, group: str) -> None:
+        self._listening.groups = self._heard_groups()
+        if group not in self._listening.groups:
+            self._listening.carry_out(self._radio.unmapped(group))
 
     def _refuse(self, request: Request, error: PeerError, now: float) -> Response:
         answer = answer_to(error)

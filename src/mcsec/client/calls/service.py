@@ -1,0 +1,272 @@
+"""One call on sockets: its ports, its timers, its SIP dialog. What it does is decided in :mod:`.engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from array import array
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from mcsec.client.audio import pcmu
+from mcsec.client.audio.arrival import Frame
+from mcsec.client.calls.engine import CallEngine, Output, Play, SendFloor, SendMedia
+from mcsec.client.calls.session import Address, Terms, describe
+from mcsec.client.calls.states import CallState
+from mcsec.client.floor import State
+from mcsec.errors import PeerError, WrongState
+from mcsec.keys.events import Event
+from mcsec.net.media_ports import PortPool
+from mcsec.net.sip.calls import Call
+from mcsec.wire.sdp import Session
+from mcsec.wire.sdp_mcptt import FloorParameters
+
+#: Datagrams that are kept until the answer says where the server sends from. They may overtake it.
+_EARLY = 64
+#: Seconds that the answer to our BYE may take before the call counts as left all the same.
+_PARTING = 5.0
+
+OnAudio = Callable[[Frame, float], None]
+"""Told each frame that is heard, and when."""
+
+
+class FloorNotGranted(PeerError):
+    """The user wanted to talk, and the floor was not granted."""
+
+    code = "call.floor-not-granted"
+    clause = "TS 24.380 6.2.4"
+
+
+class McCall:
+    """One call of a client. Made by :meth:`McClient.call`, or by an INVITE.
+
+    :ivar engine: what decides. :ivar on_audio: told the frames that are heard.
+    """
+
+    def __init__(
+        self,
+        engine: CallEngine,
+        pool: PortPool,
+        tell: Callable[[Event], None],
+        on_over: Callable[[McCall], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """:param on_over: told once, when the call is over. :raises LocalError: no port is left."""
+        self.engine = engine
+        self.on_audio: OnAudio = lambda frame, now: None
+        self.inviting: asyncio.Future[Call] | None = None
+        self._tell, self._on_over, self._clock = tell, on_over, clock
+        self._number = secrets.randbits(31)
+        self._early: list[tuple[bytes, Address, bool]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
+        self._sip: Call | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._parting: asyncio.Task[None] | None = None
+        self._ports = pool.open(self._on_floor, self._on_media)
+
+    @property
+    def group(self) -> str:
+        """Whose call it is."""
+        return self.engine.group
+
+    @property
+    def state(self) -> CallState:
+        """Where it is."""
+        return self.engine.state
+
+    @property
+    def may_talk(self) -> bool:
+        """Whether the floor is ours."""
+        return self.engine.floor.may_talk
+
+    # --- the user
+
+    def press(self) -> None:
+        """Ask for the floor. :raises Forbidden: there is no key to talk under."""
+        self.carry_out(self.engine.press(self._clock()))
+
+    def release(self) -> None:
+        """Give the floor back, or take the request back."""
+        self.carry_out(self.engine.let_go(self._clock()))
+
+    def speak(self, payload: bytes) -> None:
+        """One frame of PCMU, now. :raises Forbidden: the floor is not ours, or there is no key."""
+        self.carry_out([self.engine.speak(payload, self._clock())])
+
+    async def talk(self, samples: array[int], *, within: float = 10.0) -> int:
+        """Ask for the floor, say ``samples`` in the time they take, and give the floor back.
+
+        The number of frames that were said; fewer than there are when the floor was revoked or the call ended.
+
+        :param within: seconds to wait for the floor. :raises FloorNotGranted: it was not granted.
+        :raises Forbidden: there is no key to talk under. :raises InvalidValue: no samples of 16 bits.
+        """
+        codes = pcmu.encode(samples)
+        codes += pcmu.SILENCE * (-len(codes) % pcmu.FRAME)
+        try:
+            await self._get_floor(within)
+            return await self._say([codes[at : at + pcmu.FRAME] for at in range(0, len(codes), pcmu.FRAME)])
+        finally:
+            self.release()
+
+    async def leave(self) -> None:
+        """Leave the call: BYE, or CANCEL where it is not answered yet. Nothing happens when it is over."""
+        if self.state in (CallState.LEAVING, CallState.OVER):
+            await self.until(lambda: self.state is CallState.OVER)
+            return
+        self.carry_out(self.engine.leave(self._clock()))
+        if self.inviting is not None and not self.inviting.done():
+            self.inviting.cancel()
+        if self._sip is not None:
+            await self._part(self._sip)
+        await self.until(lambda: self.state is CallState.OVER)
+
+    async def until(self, condition: Callable[[], bool], within: float | None = None) -> None:
+        """Wait until something is so. :raises TimeoutError: not in time."""
+        async with asyncio.timeout(within):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    # --- the desk
+
+    def description(self, *, offering: bool) -> Session:
+        """Our session description."""
+        wish = self.engine.wish
+        parameters = FloorParameters(
+            queueing=True,
+            priority=wish.priority,
+            granted=offering and wish.talk,
+            implicit_request=offering and wish.talk,
+            ssrc=self.engine.ssrc,
+        )
+        return describe(self._number, self._ports.floor, self._ports.media, parameters)
+
+    def accepted(self, sip: Call, terms: Terms) -> None:
+        """The server took us in. :raises Refused: its description will not do."""
+        outputs = self.engine.accepted(terms, sip.dialog.target, self._clock())
+        self._connect(sip)
+        self.carry_out(outputs)
+        self._take_early()
+
+    def connected(self, sip: Call, inviter: str, session_id: str) -> None:
+        """The server has our answer."""
+        outputs = self.engine.confirmed(inviter, session_id, self._clock())
+        self._connect(sip)
+        self.carry_out(outputs)
+
+    def ended(self, reason: str) -> None:
+        """The call is over, whatever it was."""
+        self.carry_out(self.engine.over(reason, self._clock()))
+
+    def carry_out(self, outputs: Iterable[Output]) -> None:
+        """Do what the engine says."""
+        for output in outputs:
+            if isinstance(output, SendFloor):
+                self._ports.send_floor(output.packet, output.to)
+            elif isinstance(output, SendMedia):
+                self._ports.send_media(output.packet, output.to)
+            elif isinstance(output, Play):
+                self.on_audio(output.frame, self._clock())
+            else:
+                self._tell(output)
+        self._changed.set()
+        if self.state is CallState.OVER:
+            self.close()
+        else:
+            self._arm()
+
+    def close(self) -> None:
+        """Give the ports back; the desk is told. For a call that is over, or never began."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._early.clear()
+        self._ports.close()
+        tell, self._on_over = self._on_over, lambda call: None
+        tell(self)
+
+    # --- inside
+
+    async def _get_floor(self, within: float) -> None:
+        floor = self.engine.floor
+        if floor.state is not State.PENDING_REQUEST and not floor.may_talk:
+            # After a burst the server may still have to say that nobody talks.
+            await self._settled(lambda: floor.state is not State.PENDING_RELEASE, within)
+            self.press()
+        await self._settled(lambda: floor.state not in (State.PENDING_REQUEST, State.QUEUED), within)
+        if not floor.may_talk:
+            raise FloorNotGranted(f"the floor of {self.group} was not granted")
+
+    async def _settled(self, condition: Callable[[], bool], within: float) -> None:
+        try:
+            await self.until(lambda: condition() or self.state is not CallState.IN_CALL, within)
+        except TimeoutError:
+            raise FloorNotGranted(
+                f"the floor of {self.group} was not granted in {within:g} seconds"
+            ) from None
+
+    async def _say(self, frames: list[bytes]) -> int:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        for number, frame in enumerate(frames):
+            if not self.may_talk or self.state is not CallState.IN_CALL:
+                return number
+            self.speak(frame)
+            # From the start, so that late wake-ups do not add up.
+            await asyncio.sleep(max(0.0, start + (number + 1) * pcmu.FRAME_SECONDS - loop.time()))
+        return len(frames)
+
+    def _connect(self, sip: Call) -> None:
+        self._sip = sip
+        self._watch = asyncio.get_running_loop().create_task(self._until_ended(sip))
+        if self.state is CallState.LEAVING:
+            # The user left while the answer was on its way.
+            self._parting = asyncio.get_running_loop().create_task(self._part(sip))
+
+    async def _until_ended(self, sip: Call) -> None:
+        await sip.ended.wait()
+        self.ended("left" if self.state is CallState.LEAVING else sip.reason)
+
+    async def _part(self, sip: Call) -> None:
+        # They may have hung up at the same time; nobody may answer any more.
+        with suppress(WrongState, TimeoutError):
+            async with asyncio.timeout(_PARTING):
+                await sip.hang_up()
+
+    def _on_floor(self, octets: bytes, source: Address) -> None:
+        self._datagram(octets, source, floor=True)
+
+    def _on_media(self, octets: bytes, source: Address) -> None:
+        self._datagram(octets, source, floor=False)
+
+    def _datagram(self, octets: bytes, source: Address, *, floor: bool) -> None:
+        if self.state is CallState.CALLING:
+            if len(self._early) < _EARLY:
+                self._early.append((octets, source, floor))
+            return
+        take = self.engine.floor_packet if floor else self.engine.media_packet
+        self.carry_out(take(octets, source, self._clock()))
+
+    def _take_early(self) -> None:
+        early, self._early = self._early, []
+        for octets, source, floor in early:
+            self._datagram(octets, source, floor=floor)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self.engine.next_timer()
+        if due is not None:
+            wait = max(0.0, due - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(min(wait, _LONGEST), self._poll)
+
+    def _poll(self) -> None:
+        self._timer = None
+        self.carry_out(self.engine.poll(self._clock()))
+
+
+#: Seconds after which timers are looked at again in any case, because a clock may be set.
+_LONGEST = 60.0

@@ -1,0 +1,338 @@
+"""Group calls of clients over SIP and UDP, beside a server by script: made, taken, talked in, left."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mcsec.client.audio import pcmu, speech
+from mcsec.client.calls import events
+from mcsec.client.calls.service import FloorNotGranted, McCall
+from mcsec.client.calls.states import CallState
+from mcsec.client.events import PacketDropped
+from mcsec.client.publishing import ServiceRefused
+from mcsec.errors import Forbidden, Refused, WrongState
+from mcsec.ids import PurposeTag
+from mcsec.keys.key import Key, Scope
+from mcsec.net.sip.inviting import CallRefused
+from mcsec.wire.mc_sip import McpttWarning
+from mcsec.wire.rtcp.floor import FloorDeny, FloorRequest, FloorRevoke
+from mcsec.wire.rtcp.floor_values import DenyCause, FloorIndicator, RejectCause, RevokeCause
+from support.call_mcx import SESSION, CallMcx
+from support.mc_clients import ALICE, BOB, GROUP, Heard, Pair, pair
+from support.scripted_mcx import fresh_key
+
+pytestmark = pytest.mark.anyio
+
+VOICE = speech.synthesise(0.3)
+
+
+@asynccontextmanager
+async def logged_on(mcx: CallMcx, *users: str, gmk: bool = True) -> AsyncIterator[tuple[Pair, list[Heard]]]:
+    """Clients that are in the group and hold its GMK."""
+    key: Key = fresh_key(PurposeTag.GMK, Scope.of(GROUP))
+    async with pair(mcx=mcx) as both:
+        clients = []
+        for user in users:
+            heard = both.add(user)
+            await heard.client.log_on([GROUP])
+            if gmk:
+                heard.client.engine.keyring.install(key, signer="gms", now=0.0)
+            clients.append(heard)
+        yield both, clients
+
+
+def listen(call: McCall) -> array[int]:
+    """What a call lets hear, from now on."""
+    samples = array("h")
+    call.on_audio = lambda frame, now: samples.extend(pcmu.decode(frame.payload))
+    return samples
+
+
+async def test_calls_talks_and_leaves() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE, BOB) as (_, (alice, bob)):
+        call = await alice.client.call(GROUP)
+        assert alice.client.calls == {GROUP: call}
+        (body,) = mcx.invites
+        assert body.signed
+        assert (body.info.session_type, body.info.request_uri) == ("prearranged", GROUP)
+        assert body.info.client_id == alice.client.profile.client_id
+        await mcx.invite(BOB, GROUP)
+        heard = listen(bob.client.calls[GROUP])
+        spoken = await call.talk(VOICE)
+        assert spoken == 15
+        await mcx.until(lambda: len(heard) == len(VOICE))
+        assert heard == pcmu.decode(pcmu.encode(VOICE))
+        await mcx.until(lambda: bool(bob.of(events.FloorIdle)))
+        assert [type(event) for event in alice.of(events.CallEvent)] == [
+            events.CallStarted,
+            events.FloorGranted,
+            events.FloorEnded,
+            events.FloorIdle,
+        ]
+        assert [type(event) for event in bob.of(events.CallEvent)] == [
+            events.CallStarted,
+            events.FloorTaken,
+            events.FloorIdle,
+        ]
+        await call.leave()
+        assert call.state is CallState.OVER
+        assert not alice.client.calls
+        leg = mcx.legs[ALICE, GROUP]
+        assert leg.sip is not None
+        await leg.sip.ended.wait()
+        assert not alice.of(PacketDropped)
+
+
+async def test_is_called_automatically_and_hung_up_on() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, BOB) as (_, (bob,)):
+        leg = await mcx.invite(BOB, GROUP)
+        await mcx.until(lambda: bool(bob.of(events.CallStarted)))
+        (started,) = bob.of(events.CallStarted)
+        assert started.inviter == "sip:ann@b.example"  # type: ignore[attr-defined]
+        assert leg.sip is not None
+        await leg.sip.hang_up()
+        await mcx.until(lambda: bool(bob.of(events.CallEnded)))
+        assert not bob.client.calls
+
+
+async def test_a_late_joiner_hears_what_follows() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE, BOB) as (_, (alice, bob)):
+        call = await alice.client.call(GROUP)
+        await call.talk(VOICE)
+        late = await bob.client.call(GROUP)
+        assert late.engine.floor.may_request
+        heard = listen(late)
+        await call.talk(VOICE)
+        await mcx.until(lambda: len(heard) == len(VOICE))
+        assert heard == pcmu.decode(pcmu.encode(VOICE))
+
+
+async def test_asks_with_the_invite_and_the_grant_overtakes_the_answer() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP, talk=True, priority=7)
+        leg = mcx.legs[ALICE, GROUP]
+        assert leg.terms is not None
+        parameters = leg.terms.parameters
+        assert (parameters.implicit_request, parameters.granted, parameters.priority) == (True, True, 7)
+        await call.until(lambda: call.may_talk, 5)
+        assert await call.talk(VOICE) == 15
+        assert FloorRequest not in {type(message) for message in leg.heard}
+
+
+async def test_emergency_and_chat_are_said() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP, chat=True, emergency=True)
+        (body,) = mcx.invites
+        assert (body.info.session_type, body.info.emergency_ind) == ("chat", True)
+        call.press()
+        await mcx.until(lambda: bool(mcx.legs[ALICE, GROUP].heard))
+        (request,) = mcx.legs[ALICE, GROUP].heard
+        assert isinstance(request, FloorRequest)
+        assert request.indicator == FloorIndicator.EMERGENCY
+
+
+async def test_several_calls_at_once() -> None:
+    mcx, other = CallMcx(), "sip:police@a.example"
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        first = await alice.client.call(GROUP)
+        second = await alice.client.call(other)
+        assert first.engine.ssrc != second.engine.ssrc
+        first.press()
+        await first.until(lambda: first.may_talk, 5)
+        assert not second.may_talk
+        with pytest.raises(WrongState):
+            await alice.client.call(GROUP)
+        await first.leave()
+        assert set(alice.client.calls) == {other}
+        # The same group again is a new call with an SSRC of its own.
+        again = await alice.client.call(GROUP)
+        assert again.engine.ssrc not in (first.engine.ssrc, second.engine.ssrc)
+
+
+async def test_logging_off_leaves_every_call() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP)
+        await alice.client.log_off()
+        assert call.state is CallState.OVER
+        with pytest.raises(WrongState):
+            await alice.client.call(GROUP)
+        with pytest.raises(CallRefused) as caught:
+            await mcx.invite(ALICE, GROUP)
+        assert caught.value.response.status == 480
+
+
+# --- what does not go well
+
+
+async def test_refused_with_a_warning() -> None:
+    refusal = (403, (McpttWarning.NOT_AFFILIATED.header("a.example"),))
+    async with logged_on(CallMcx(decide=lambda body: refusal), ALICE) as (_, (alice,)):
+        with pytest.raises(ServiceRefused, match="120 user is not affiliated") as caught:
+            await alice.client.call(GROUP)
+        assert caught.value.status == 403
+        (event,) = alice.of(events.CallRefused)
+        assert "120 user" in event.reason  # type: ignore[attr-defined]
+        assert not alice.client.calls
+
+
+async def test_nobody_answers() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        await mcx.endpoint.close(0.0)
+        with pytest.raises(Exception, match=r"sip|TCP|connect"):
+            await alice.client.call(GROUP)
+        (event,) = alice.of(events.CallRefused)
+        assert event.status == 0  # type: ignore[attr-defined]
+        assert not alice.client.calls
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("RTP/SAVP", "RTP/AVP", "call.media-clear"),
+        ("RTP/SAVP 0", "RTP/SAVP 97", "call.codec"),
+        ("m=audio ", "m=video ", "call.sdp"),
+        ("IP4 127.0.0.1", "IP4 0.0.0.0", "call.sdp"),
+        ("IP4 127.0.0.1", "IP4 239.1.1.1", "call.sdp"),
+    ],
+)
+async def test_an_answer_that_will_not_do_ends_the_call(old: str, new: str, code: str) -> None:
+    from mcsec.wire import sdp
+
+    def change(session: sdp.Session) -> sdp.Session:
+        return sdp.decode(sdp.encode(session).decode().replace(old, new).encode())
+
+    mcx = CallMcx(change=change)
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        with pytest.raises(Refused) as caught:
+            await alice.client.call(GROUP)
+        assert caught.value.code == code
+        leg = mcx.legs[ALICE, GROUP]
+        await mcx.until(lambda: leg.sip is not None)
+        await leg.sip.ended.wait()  # type: ignore[union-attr]
+        assert not alice.client.calls
+        # The same in an INVITE is refused.
+        with pytest.raises(CallRefused) as refused:
+            await mcx.invite(ALICE, GROUP)
+        assert refused.value.response.status == 488
+        assert alice.client.refused == {code: 1}
+
+
+async def test_left_before_it_is_answered() -> None:
+    waiting = asyncio.Event()
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+
+        async def never(incoming: object) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        mcx._invited = never  # type: ignore[method-assign]
+        serving = mcx.endpoint.serving
+        offer = serving.special["INVITE"]
+        serving.special["INVITE"] = type(offer)(offer.func, *offer.args[:2], never)  # type: ignore[attr-defined]
+        calling = asyncio.ensure_future(alice.client.call(GROUP))
+        await waiting.wait()
+        await alice.client.calls[GROUP].leave()
+        with pytest.raises(WrongState, match="left before"):
+            await calling
+        assert [type(event) for event in alice.of(events.CallEvent)] == [events.CallEnded]
+        # The caller may be cancelled just so.
+        waiting.clear()
+        calling = asyncio.ensure_future(alice.client.call(GROUP))
+        await waiting.wait()
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        assert not alice.client.calls
+
+
+async def test_the_floor_is_denied() -> None:
+    mcx = CallMcx(arbitrate=False)
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP)
+        leg = mcx.legs[ALICE, GROUP]
+        talking = asyncio.ensure_future(call.talk(VOICE))
+        await mcx.until(lambda: bool(leg.heard))
+        cause = RejectCause(DenyCause.RECEIVE_ONLY, "listen")
+        leg.say(FloorDeny(ssrc=leg.far.ssrc, cause=cause))
+        with pytest.raises(FloorNotGranted):
+            await talking
+        assert not leg.media
+        (denied,) = alice.of(events.FloorDenied)
+        assert denied.phrase == "listen"  # type: ignore[attr-defined]
+
+
+async def test_nobody_answers_the_request_for_the_floor() -> None:
+    async with logged_on(CallMcx(arbitrate=False), ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP)
+        with pytest.raises(FloorNotGranted, match=r"in 0\.1 seconds"):
+            await call.talk(VOICE, within=0.1)
+
+
+async def test_revoked_while_talking() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP)
+        leg = mcx.legs[ALICE, GROUP]
+        talking = asyncio.ensure_future(call.talk(speech.synthesise(2.0)))
+        await mcx.until(lambda: len(leg.media) > 2)
+        leg.say(FloorRevoke(ssrc=leg.far.ssrc, cause=RejectCause(RevokeCause.MEDIA_BURST_PRE_EMPTED)))
+        said = await talking
+        assert 2 < said < 100
+        await asyncio.sleep(0.05)
+        assert len(leg.media) == said, "nothing after the revocation"
+
+
+async def test_no_key_no_talk() -> None:
+    async with logged_on(CallMcx(), ALICE, gmk=False) as (_, (alice,)):
+        with pytest.raises(Forbidden):
+            await alice.client.call(GROUP, talk=True)
+        assert not alice.client.calls
+        call = await alice.client.call(GROUP)
+        with pytest.raises(Forbidden):
+            await call.talk(VOICE)
+
+
+async def test_a_server_that_is_gone_is_noticed_and_the_user_told() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP)
+        await mcx.endpoint.close(0.0)
+        await call.leave()
+        assert [type(event) for event in alice.of(events.CallEvent)] == [
+            events.CallStarted,
+            events.CallEnded,
+        ]
+
+
+async def test_a_description_changes_within_the_call() -> None:
+    mcx = CallMcx()
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP)
+        leg = mcx.legs[ALICE, GROUP]
+        assert leg.sip is not None
+        from mcsec.wire import sdp
+
+        leg.far.ssrc = 77
+        response = await leg.sip.reinvite(sdp.encode(leg.describe()), sdp.CONTENT_TYPE)
+        assert response.status == 200
+        assert call.engine.terms is not None
+        assert call.engine.terms.ssrc == 77
+        clear = sdp.encode(leg.describe(ssrc=78)).replace(b"SAVP", b"AVP")
+        response = await leg.sip.reinvite(clear, sdp.CONTENT_TYPE)
+        assert response.status == 488
+        assert call.engine.terms.ssrc == 77, "the session is as it was"
+        assert call.state is CallState.IN_CALL
+        assert SESSION
