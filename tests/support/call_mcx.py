@@ -34,7 +34,6 @@ from mcsec.wire.sdp_mcptt import FloorParameters
 from support.client_calls import FarEnd
 from support.scripted_mcx import DOMAIN, PSI, ScriptedMcx
 
-SESSION = "sip:session1@b.example"
 Decide = Callable[[Body], tuple[int, Lines] | None]
 
 
@@ -81,6 +80,7 @@ class CallMcx(ScriptedMcx):
     change: Callable[[Session], Session] = lambda session: session
     legs: dict[tuple[str, str], Leg] = field(default_factory=dict)
     invites: list[Body] = field(default_factory=list)
+    opened: list[MediaPorts] = field(default_factory=list)
     sequence: int = 0
 
     async def __aenter__(self) -> CallMcx:
@@ -92,9 +92,14 @@ class CallMcx(ScriptedMcx):
 
     async def __aexit__(self, *error: object) -> None:
         await super().__aexit__(*error)
-        for leg in self.legs.values():
-            if leg.ports is not None:
-                leg.ports.close()
+        for ports in self.opened:
+            ports.close()
+
+    async def sip_of(self, leg: Leg) -> Call:
+        """The leg's dialog, once the client has acknowledged it."""
+        await self.until(lambda: leg.sip is not None)
+        assert leg.sip is not None
+        return leg.sip
 
     def csk(self, user: str) -> Key:
         opened = [one for one in self.csks.values() if one.initiator == user][-1]
@@ -110,6 +115,7 @@ class CallMcx(ScriptedMcx):
         leg.ports = self.pool.open(
             lambda octets, _: self._floor(leg, octets), lambda octets, _: self._media(leg, octets)
         )
+        self.opened.append(leg.ports)
         self.legs[user, group] = leg
         return leg
 

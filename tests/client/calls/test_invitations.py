@@ -7,6 +7,7 @@ import pytest
 from mcsec.client.calls import events
 from mcsec.ids import PurposeTag
 from mcsec.keys.key import Scope
+from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.inviting import CallRefused
 from mcsec.wire.mc_sip import Lines, from_server, read_warning
 from mcsec.wire.mcptt_info import McpttInfo
@@ -108,8 +109,6 @@ async def test_nobody_of_that_name() -> None:
         alice = both.add(ALICE)
         await alice.client.log_on([GROUP])
         (binding,) = both.mcx.registrar.lookup(ALICE, both.mcx.endpoint.core.clock.now())
-        from mcsec.net.sip.compose import make_request
-
         request = make_request("INVITE", "sip:nobody@127.0.0.1", from_=PSI)
         with pytest.raises(CallRefused) as caught:
             await both.mcx.endpoint.invite(request, binding.source)  # type: ignore[arg-type]  # a peer

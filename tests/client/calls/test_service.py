@@ -19,10 +19,11 @@ from mcsec.errors import Forbidden, Refused, WrongState
 from mcsec.ids import PurposeTag
 from mcsec.keys.key import Key, Scope
 from mcsec.net.sip.inviting import CallRefused
+from mcsec.wire import sdp
 from mcsec.wire.mc_sip import McpttWarning
 from mcsec.wire.rtcp.floor import FloorDeny, FloorRequest, FloorRevoke
 from mcsec.wire.rtcp.floor_values import DenyCause, FloorIndicator, RejectCause, RevokeCause
-from support.call_mcx import SESSION, CallMcx
+from support.call_mcx import CallMcx
 from support.mc_clients import ALICE, BOB, GROUP, Heard, Pair, pair
 from support.scripted_mcx import fresh_key
 
@@ -83,9 +84,7 @@ async def test_calls_talks_and_leaves() -> None:
         await call.leave()
         assert call.state is CallState.OVER
         assert not alice.client.calls
-        leg = mcx.legs[ALICE, GROUP]
-        assert leg.sip is not None
-        await leg.sip.ended.wait()
+        await (await mcx.sip_of(mcx.legs[ALICE, GROUP])).ended.wait()
         assert not alice.of(PacketDropped)
 
 
@@ -208,8 +207,6 @@ async def test_nobody_answers() -> None:
     ],
 )
 async def test_an_answer_that_will_not_do_ends_the_call(old: str, new: str, code: str) -> None:
-    from mcsec.wire import sdp
-
     def change(session: sdp.Session) -> sdp.Session:
         return sdp.decode(sdp.encode(session).decode().replace(old, new).encode())
 
@@ -218,9 +215,7 @@ async def test_an_answer_that_will_not_do_ends_the_call(old: str, new: str, code
         with pytest.raises(Refused) as caught:
             await alice.client.call(GROUP)
         assert caught.value.code == code
-        leg = mcx.legs[ALICE, GROUP]
-        await mcx.until(lambda: leg.sip is not None)
-        await leg.sip.ended.wait()  # type: ignore[union-attr]
+        await (await mcx.sip_of(mcx.legs[ALICE, GROUP])).ended.wait()
         assert not alice.client.calls
         # The same in an INVITE is refused.
         with pytest.raises(CallRefused) as refused:
@@ -322,17 +317,14 @@ async def test_a_description_changes_within_the_call() -> None:
     async with logged_on(mcx, ALICE) as (_, (alice,)):
         call = await alice.client.call(GROUP)
         leg = mcx.legs[ALICE, GROUP]
-        assert leg.sip is not None
-        from mcsec.wire import sdp
-
+        theirs = await mcx.sip_of(leg)
         leg.far.ssrc = 77
-        response = await leg.sip.reinvite(sdp.encode(leg.describe()), sdp.CONTENT_TYPE)
+        response = await theirs.reinvite(sdp.encode(leg.describe()), sdp.CONTENT_TYPE)
         assert response.status == 200
         assert call.engine.terms is not None
         assert call.engine.terms.ssrc == 77
         clear = sdp.encode(leg.describe(ssrc=78)).replace(b"SAVP", b"AVP")
-        response = await leg.sip.reinvite(clear, sdp.CONTENT_TYPE)
+        response = await theirs.reinvite(clear, sdp.CONTENT_TYPE)
         assert response.status == 488
         assert call.engine.terms.ssrc == 77, "the session is as it was"
         assert call.state is CallState.IN_CALL
-        assert SESSION
