@@ -113,11 +113,13 @@ def test_left_before_the_answer() -> None:
 def test_is_called() -> None:
     one, csk, _ = keyed()
     call = CallEngine(one, Wish(group=GROUP), OURS, Copies())
-    assert call.invited(terms(), NOW) == []
+    started = events.CallStarted(NOW, GROUP, TALKER, "sip:s")
+    assert call.invited(terms(), TALKER, "sip:s", NOW) == [started]
     # The floor may be busy before our answer was acknowledged.
     outputs = call.floor_packet(FarEnd(csk).say(TAKEN), FLOOR, NOW)
     assert of(outputs, events.FloorTaken)
-    assert call.confirmed(TALKER, "sip:s", NOW) == [events.CallStarted(NOW, GROUP, TALKER, "sip:s")]
+    call.confirmed()
+    assert call.state is CallState.IN_CALL
 
 
 def test_nothing_is_sent_or_heard_after_leaving() -> None:

@@ -18,6 +18,7 @@ from mcsec.client.publishing import ServiceRefused
 from mcsec.errors import Forbidden, Refused, WrongState
 from mcsec.ids import PurposeTag
 from mcsec.keys.key import Key, Scope
+from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.inviting import CallRefused
 from mcsec.wire import sdp
 from mcsec.wire.mc_sip import McpttWarning
@@ -25,7 +26,7 @@ from mcsec.wire.rtcp.floor import FloorDeny, FloorRequest, FloorRevoke
 from mcsec.wire.rtcp.floor_values import DenyCause, FloorIndicator, RejectCause, RevokeCause
 from support.call_mcx import CallMcx
 from support.mc_clients import ALICE, BOB, GROUP, Heard, Pair, pair
-from support.scripted_mcx import fresh_key
+from support.scripted_mcx import PSI, fresh_key
 
 pytestmark = pytest.mark.anyio
 
@@ -162,12 +163,14 @@ async def test_logging_off_leaves_every_call() -> None:
     mcx = CallMcx()
     async with logged_on(mcx, ALICE) as (_, (alice,)):
         call = await alice.client.call(GROUP)
+        (binding,) = mcx.registrar.lookup(ALICE, mcx.endpoint.core.clock.now())
         await alice.client.log_off()
         assert call.state is CallState.OVER
         with pytest.raises(WrongState):
             await alice.client.call(GROUP)
+        request = make_request("INVITE", binding.contact, from_=PSI)
         with pytest.raises(CallRefused) as caught:
-            await mcx.invite(ALICE, GROUP)
+            await mcx.endpoint.invite(request, binding.source)  # type: ignore[arg-type]  # a peer
         assert caught.value.response.status == 480
 
 

@@ -128,11 +128,14 @@ class CallDesk:
             self._refuse(incoming, Answer(486), error)
             return
         try:
-            call.carry_out(call.engine.invited(invitation.terms, self._clock()))
+            outputs = call.engine.invited(
+                invitation.terms, invitation.inviter, invitation.session_id, self._clock()
+            )
         except PeerError as error:
             call.close()
             self.refuse(incoming, error)
             return
+        call.carry_out(outputs)
         incoming.features(FEATURE_TAGS)
         try:
             sip = await incoming.accept(
@@ -146,7 +149,7 @@ class CallDesk:
         except asyncio.CancelledError:
             call.ended("cancelled")
             raise
-        call.connected(sip, invitation.inviter, invitation.session_id)
+        call.connected(sip)
 
     def refuse(self, incoming: IncomingCall, error: PeerError) -> None:
         """Answer an INVITE with a refusal: one event and one count."""

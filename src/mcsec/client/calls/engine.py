@@ -129,19 +129,18 @@ class CallEngine:
         self._go(CallStep.REFUSED)
         return [CallEnded(now, self.group, "left") if left else CallRefused(now, self.group, status, reason)]
 
-    def invited(self, terms: Terms, now: float) -> list[Output]:
-        """The server calls us, and we answer 200.
+    def invited(self, terms: Terms, inviter: str, session_id: str, now: float) -> list[Output]:
+        """The server calls us, and we answer 200; floor control may come before that is acknowledged.
 
         :raises Refused: its description will not do; nothing has changed.
         """
         self._agree(terms)
         self._go(CallStep.INVITED)
-        return self._start(now)
+        return [CallStarted(now, self.group, inviter, session_id), *self._start(now)]
 
-    def confirmed(self, inviter: str, session_id: str, now: float) -> list[Output]:
+    def confirmed(self) -> None:
         """The server has our 200."""
         self._go(CallStep.CONFIRMED)
-        return [CallStarted(now, self.group, inviter, session_id)] if self.state is CallState.IN_CALL else []
 
     def changed(self, terms: Terms) -> None:
         """A re-INVITE described the session anew.

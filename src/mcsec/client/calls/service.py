@@ -150,11 +150,11 @@ class McCall:
         self.carry_out(outputs)
         self._take_early()
 
-    def connected(self, sip: Call, inviter: str, session_id: str) -> None:
+    def connected(self, sip: Call) -> None:
         """The server has our answer."""
-        outputs = self.engine.confirmed(inviter, session_id, self._clock())
+        self.engine.confirmed()
         self._connect(sip)
-        self.carry_out(outputs)
+        self.carry_out(())
 
     def ended(self, reason: str) -> None:
         """The call is over, whatever it was."""
