@@ -26,7 +26,9 @@ def _group() -> None:
 @app.command("kms")
 def kms(config: ConfigOption) -> None:
     """Run the KMS. Prints its HTTPS address on one line when it is ready to serve; logs on standard error."""
-    asyncio.run(_kms(config))
+    from mcsec.net.https import run
+
+    run(_kms(config))
 
 
 @app.command("bmsc")

@@ -13,13 +13,14 @@ import signal
 import socket
 import ssl
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import uvicorn
+import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mcsec.errors import InvalidValue, LocalError
@@ -32,6 +33,8 @@ Asgi = Callable[
     ],
     Awaitable[None],
 ]
+
+T = TypeVar("T")
 
 _BACKLOG = 512
 _KEEP_ALIVE = 65
@@ -228,3 +231,8 @@ def stopping() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, event.set)
     return event
+
+
+def run(program: Coroutine[Any, Any, T]) -> T:
+    """Run a program whose work is HTTP, on a loop that spends less on TLS and sockets than asyncio's own."""
+    return uvloop.run(program)
