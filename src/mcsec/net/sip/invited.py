@@ -32,6 +32,11 @@ class IncomingCall:
         self.state = CallState.OFFERED
         serving.invites[arrived.key] = self
 
+    @property
+    def open(self) -> bool:
+        """Whether it waits for our answer."""
+        return self.state is CallState.OFFERED
+
     def features(self, params: str) -> None:
         """Say in our Contact what we are, such as ``isfocus`` (RFC 3840)."""
         self._contact = self._dialog.contact = f"{self._contact};{params}"

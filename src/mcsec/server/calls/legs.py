@@ -1,0 +1,149 @@
+"""Legs: the ways between a user's client and the floor of its call.
+
+A participating function talks to the controlling function by a :class:`Way`. There are two. Where that is the server of
+another domain, a :class:`PartnerLeg`, with ports of its own and SRTCP under the SPK. Where it is this server, one
+that only calls the other half (:mod:`mcsec.server.calls.focus`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mcsec.crypto.srtp import ForwardedMedia
+from mcsec.errors import LocalError, PeerError, Refused
+from mcsec.net.sip.calls import Call
+from mcsec.server.calls import bodies
+from mcsec.server.calls.around import Around
+from mcsec.server.calls.bodies import Audio, Terms
+from mcsec.server.calls.groups import Group
+from mcsec.server.floor import Urgency
+from mcsec.wire.rtcp.floor import FloorMessage
+from mcsec.wire.sdp_mcptt import FloorParameters
+
+OnFloor = Callable[[FloorMessage], None]
+OnMedia = Callable[[ForwardedMedia, int], None]
+
+
+class Way(Protocol):
+    """From the participating function to the controlling function, for one user in one call."""
+
+    def floor(self, message: FloorMessage) -> None:
+        """A floor message of the user.
+
+        :raises PeerError: it changed nothing.
+        """
+
+    def media(self, packet: ForwardedMedia, ssrc: int) -> None:
+        """A media packet of the user.
+
+        :raises PeerError: it changed nothing.
+        """
+
+    def urge(self, urgency: Urgency) -> None:
+        """The user makes the call more urgent, or less.
+
+        :raises PeerError: it may not.
+        """
+
+    def leave(self, reason: str) -> None:
+        """The user is in the call no more."""
+
+
+def media_ssrc(octets: bytes) -> int:
+    """The SSRC of an RTP packet, whose shape was checked."""
+    return int.from_bytes(octets[8:12])
+
+
+class PartnerLeg:
+    """One user's leg between the functions of two domains, at either of its ends.
+
+    :ivar call: its dialog; None until there is one. ``heard``: when something came last.
+    """
+
+    def __init__(
+        self, around: Around, group: Group, user: str, domain: str, on_floor: OnFloor, on_media: OnMedia
+    ) -> None:
+        """:raises Refused: the domain is no partner. :raises LocalError: no ports are left."""
+        self._around, self.group, self.user, self.domain = around, group, user, domain
+        self._link = around.link(domain)
+        self._on_floor, self._on_media = on_floor, on_media
+        self.ports = around.pool.open(self._floor_came, self._media_came)
+        self._number = self._link.take()
+        self.terms: Terms | None = None
+        self.call: Call | None = None
+        self.heard = around.clock()
+        self._open = True
+
+    @property
+    def ssrc(self) -> int:
+        """The SSRC of what we send here."""
+        return self._link.ssrc(self._number)
+
+    def describe(self, audio: Audio, parameters: FloorParameters, audio_ssrc: int | None) -> bytes:
+        """Our description of the leg."""
+        return bodies.write(self.ports.floor, self.ports.media, audio, parameters, audio_ssrc)
+
+    def floor(self, message: FloorMessage) -> None:
+        """A floor message to the other side."""
+        if self._open and self.terms is not None:
+            self._link.send(self._number, message, self.ports, self.terms.floor)
+
+    def media(self, packet: ForwardedMedia, ssrc: int) -> None:
+        """A media packet to the other side."""
+        if self._open and self.terms is not None:
+            self.ports.send_media(packet, self.terms.media)
+
+    def close(self, *, hang_up: bool = True) -> None:
+        """The leg is over; with ``hang_up`` the other side is told."""
+        if not self._open:
+            return
+        self._open = False
+        self.ports.close()
+        self._link.give_back(self._number)
+        if hang_up and self.call is not None and not self.call.ended.is_set():
+            self._around.spawn(self.call.hang_up())
+
+    def _floor_came(self, octets: bytes, source: tuple[str, int]) -> None:
+        try:
+            messages = self._link.open(octets, None if self.terms is None else self.terms.ssrc)
+            self.heard = self._around.clock()
+            for message in messages:
+                self._on_floor(message)
+        except (PeerError, LocalError) as error:
+            self._around.packet_refused(self.group.group_id, f"{self.domain} {self.user}", "floor", error)
+
+    def _media_came(self, octets: bytes, source: tuple[str, int]) -> None:
+        try:
+            if self.terms is None or source != self.terms.media:
+                raise Refused("media from elsewhere", code="call.media-source", clause="TS 24.380 6.3.5")
+            packet = self._around.checked_media(self.group.group_id, octets, self.group.rules)
+            self.heard = self._around.clock()
+            self._on_media(packet, media_ssrc(octets))
+        except (PeerError, LocalError) as error:
+            self._around.packet_refused(self.group.group_id, f"{self.domain} {self.user}", "media", error)
+
+
+class PartnerWay:
+    """The way to a controlling function of another domain."""
+
+    def __init__(self, leg: PartnerLeg, ask: Callable[[PartnerLeg, Urgency], None]) -> None:
+        """:param ask: tells the other side of a new urgency, by re-INVITE."""
+        self.leg = leg
+        self._ask = ask
+
+    def floor(self, message: FloorMessage) -> None:
+        """A floor message of the user."""
+        self.leg.floor(message)
+
+    def media(self, packet: ForwardedMedia, ssrc: int) -> None:
+        """A media packet of the user."""
+        self.leg.media(packet, ssrc)
+
+    def urge(self, urgency: Urgency) -> None:
+        """The other side decides."""
+        self._ask(self.leg, urgency)
+
+    def leave(self, reason: str) -> None:
+        """BYE."""
+        self.leg.close()

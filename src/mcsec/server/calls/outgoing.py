@@ -1,0 +1,338 @@
+"""INVITEs that the server sends: to clients of its own, and to the functions of partners (TS 24.379 6.3.2, 6.3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mcsec.errors import LocalError, McsecError, PeerError, Refused
+from mcsec.net.sip.calls import Call
+from mcsec.net.sip.compose import make_request
+from mcsec.net.sip.inviting import CallRefused
+from mcsec.net.sip.message import Request
+from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.ways import Target
+from mcsec.server.calls import bodies
+from mcsec.server.calls.bodies import Audio, Terms
+from mcsec.server.calls.book import Book
+from mcsec.server.calls.controlling import Invite
+from mcsec.server.calls.focus import Focus, OwnWay
+from mcsec.server.calls.groups import Group
+from mcsec.server.calls.legs import PartnerLeg, PartnerWay
+from mcsec.server.calls.reinvites import answering
+from mcsec.server.calls.serving import ClientLeg, Serving
+from mcsec.server.floor import Urgency
+from mcsec.wire import mc_bodies, multipart
+from mcsec.wire.mc_sip import FEATURE_TAGS, from_server
+from mcsec.wire.mcptt_info import McpttInfo
+from mcsec.wire.multipart import Part
+from mcsec.wire.sdp_mcptt import FloorParameters
+from mcsec.wire.xmlsec import XmlKeys
+
+#: What our Contact says of us (RFC 3840, RFC 4579).
+FEATURES = f"isfocus;{FEATURE_TAGS}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A call that was answered, and what the other side described."""
+
+    call: Call
+    terms: Terms
+
+
+class Outgoing:
+    """Invites."""
+
+    def __init__(self, book: Book) -> None:
+        self._book, self._around = book, book.around
+
+    # --- from our controlling function
+
+    def invite(self, focus: Focus, invite: Invite) -> asyncio.Task[None]:
+        """A member is invited, wherever it is served."""
+        return self._around.spawn(self._invite(focus, invite))
+
+    async def _invite(self, focus: Focus, invite: Invite) -> None:
+        try:
+            if invite.home == self._around.domain:
+                await self._invite_own(focus, invite)
+            else:
+                await self._invite_elsewhere(focus, invite)
+        except (PeerError, LocalError) as error:
+            focus.declined(invite.user, reason_of(error))
+
+    async def _invite_own(self, focus: Focus, invite: Invite) -> None:
+        serving = self._book.serving(focus.group)
+        leg, reached = await self.client(
+            serving, invite.user, invite.inviter, focus.audio, focus.call.urgency
+        )
+        leg.way = OwnWay(focus, invite.user)
+        try:
+            focus.enter(invite.user, reached.terms.entry(late=True))
+        except (PeerError, LocalError) as error:
+            serving.close(invite.user, str(error), leave=False)
+            raise
+        serving.begin(leg, reached.call)
+
+    async def _invite_elsewhere(self, focus: Focus, invite: Invite) -> None:
+        group, user = focus.group, invite.user
+        leg = member_leg(self._book, focus, user, invite.home)
+        partner = self._around.link(invite.home).partner
+        info = invitation(group, user, invite.inviter, focus.call.urgency)
+        parameters = FloorParameters(queueing=group.floor.queueing, ssrc=leg.ssrc)
+        try:
+            reached = await self._partner(
+                partner.participating, invite.inviter, leg, group, info, focus.audio, parameters, None
+            )
+            leg.terms, leg.call = reached.terms, reached.call
+            focus.enter(user, reached.terms.entry(late=True), leg)
+        except BaseException:
+            leg.close()
+            raise
+        self._around.spawn(watch_member(focus, user, leg))
+
+    # --- from our participating function
+
+    async def client(
+        self, serving: Serving, user: str, inviter: str, audio: Audio, urgency: Urgency = Urgency.NORMAL
+    ) -> tuple[ClientLeg, Reached]:
+        """One of our users is invited; its leg, and its client's answer.
+
+        :raises Refused: it is not there, or not in the group. :raises PeerError: its client does not want to.
+        """
+        around, group = self._around, serving.group
+        known = around.server.function.users.get(user)
+        if known is None or group.group_id not in known.groups:
+            raise Refused(
+                f"{user} is not affiliated to {group.group_id}",
+                code="call.not-affiliated",
+                clause="TS 24.379 6.3.2.2.5",
+            )
+        if user in serving.legs:
+            raise Refused(f"{user} is in the call already", code="call.unreachable")
+        way = around.server.where(user)
+        if way is None:
+            raise Refused(f"{user} is not registered", code="call.unreachable", clause="TS 24.379 6.3.2.2.5")
+        uri, target = way
+        leg = serving.open(user)
+        info = invitation(group, user, inviter, urgency)
+        description = leg.describe(audio, FloorParameters(queueing=group.floor.queueing, ssrc=leg.ssrc))
+        try:
+            request = await self._request(
+                uri,
+                around.participating,
+                known.impu,
+                self._protected(user, bodies.parts(info, description)),
+                [*from_server(around.participating), ("Answer-Mode", "Auto")],
+                target,
+            )
+            call = await around.endpoint.invite(
+                request,
+                target,
+                ring=around.policy.ring,
+                session_interval=around.policy.session_interval,
+                on_reinvite=answering(around, serving, leg, description),
+            )
+            leg.call = call
+            leg.terms = terms = bodies.read(call.remote_body, group.rules)
+            terms.audio.common(audio)
+        except BaseException:
+            # Whoever waits for this is told by the error; the controlling function knows of no leg yet.
+            serving.close(user, "not reached", leave=False)
+            raise
+        return leg, Reached(call, terms)
+
+    async def controlling(
+        self, serving: Serving, leg: ClientLeg, terms: Terms, info: McpttInfo
+    ) -> tuple[PartnerLeg, Audio]:
+        """The controlling function of a partner is asked to take one of our users in; the way to it, and how media is
+        coded there.
+
+        :raises PeerError: it does not.
+        """
+        group, user = serving.group, leg.user
+        partner = self._around.link(group.home).partner
+        way = PartnerLeg(
+            self._around,
+            group,
+            user,
+            group.home,
+            lambda message: serving.down(message, user=user),
+            lambda packet, ssrc: serving.media(packet, user=user),
+        )
+        wanted = FloorParameters(
+            queueing=terms.parameters.queueing,
+            priority=terms.parameters.priority,
+            granted=terms.parameters.granted,
+            implicit_request=terms.parameters.implicit_request,
+            ssrc=way.ssrc,
+        )
+        asked = McpttInfo(
+            session_type=info.session_type or group.kind.value,
+            request_uri=group.group_id,
+            calling_user_id=user,
+            emergency_ind=info.emergency_ind,
+            imminentperil_ind=info.imminentperil_ind,
+            broadcast_ind=info.broadcast_ind,
+        )
+        try:
+            reached = await self._partner(
+                partner.controlling, user, way, group, asked, terms.audio, wanted, terms.speaks_as
+            )
+        except BaseException:
+            way.close()
+            raise
+        way.terms, way.call = reached.terms, reached.call
+        self.attend(serving, leg, way)
+        return way, reached.terms.audio
+
+    def attend(self, serving: Serving, leg: ClientLeg, way: PartnerLeg) -> None:
+        """A user's leg has a way to a partner's controlling function."""
+        leg.way = PartnerWay(way, self._urge)
+        self._book.remote.add(way)
+        self._around.spawn(self._watch(serving, leg, way))
+
+    # --- inside
+
+    async def _watch(self, serving: Serving, leg: ClientLeg, way: PartnerLeg) -> None:
+        assert way.call is not None, "it was answered"
+        await way.call.ended.wait()
+        way.close(hang_up=False)
+        self._book.remote.discard(way)
+        if serving.legs.get(leg.user) is leg:
+            serving.close(leg.user, way.call.reason, leave=False)
+
+    async def _partner(
+        self,
+        function: str,
+        caller: str,
+        leg: PartnerLeg,
+        group: Group,
+        info: McpttInfo,
+        audio: Audio,
+        parameters: FloorParameters,
+        audio_ssrc: int | None,
+    ) -> Reached:
+        """INVITE to a function of a partner."""
+        around = self._around
+        hop = around.link(leg.domain).partner.hop
+        description = leg.describe(audio, parameters, audio_ssrc)
+        headers = [
+            ("P-Asserted-Identity", f"<{caller}>"),
+            *((name, value) for name, value in from_server(function) if name != "P-Asserted-Identity"),
+        ]
+        own = around.controlling if info.calling_group_id is not None else around.participating
+        parts = bodies.parts(info, description)
+        request = await self._request(function, own, function, parts, headers, hop)
+        try:
+            call = await around.endpoint.invite(
+                request, hop, ring=around.policy.ring + 5.0, session_interval=around.policy.session_interval
+            )
+        except CallRefused as error:
+            raise PartnerSaysNo(error) from None
+        try:
+            return Reached(call, bodies.read(call.remote_body, group.rules))
+        except PeerError:
+            around.spawn(call.hang_up())
+            raise
+
+    async def _request(
+        self,
+        uri: str,
+        own: str,
+        to: str,
+        parts: Iterable[Part],
+        headers: Iterable[tuple[str, str]],
+        target: Target | None,
+    ) -> Request:
+        """An INVITE whose Contact says what we are."""
+        endpoint = self._around.endpoint
+        content_type, body = multipart.encode(tuple(parts))
+        contact = []
+        if target is not None:
+            flow = target if isinstance(target, Peer) else await endpoint.reach(target, len(body))
+            contact.append(("Contact", f"{endpoint.contact_towards(own, flow)};{FEATURES}"))
+        return make_request(
+            "INVITE",
+            uri,
+            from_=own,
+            to=to,
+            headers=[*headers, *contact],
+            body=body,
+            content_type=content_type,
+        )
+
+    def _protected(self, user: str, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        csk = self._around.server.function.protecting(user)
+        if csk is None:
+            return parts
+        keys = XmlKeys.derive(csk.secret, csk.key_id, user)
+        return mc_bodies.protect(parts, keys, self._around.domain)
+
+    def _urge(self, leg: PartnerLeg, urgency: Urgency) -> None:
+        """The partner's controlling function is asked by re-INVITE (TS 24.379 10.1.1.2.1.3)."""
+        call = leg.call
+        if call is None or leg.terms is None:
+            return
+        info = bodies.urgent(McpttInfo(calling_user_id=leg.user), urgency)
+        description = leg.describe(leg.terms.audio, FloorParameters(ssrc=leg.ssrc), None)
+        content_type, body = multipart.encode(bodies.parts(info, description))
+
+        async def ask() -> None:
+            await call.reinvite(body, content_type)
+
+        self._around.spawn(ask())
+
+
+def member_leg(book: Book, focus: Focus, user: str, domain: str) -> PartnerLeg:
+    """The leg of a member whom a partner serves.
+
+    :raises Refused: the domain is no partner. :raises LocalError: no ports are left.
+    """
+    return PartnerLeg(
+        book.around,
+        focus.group,
+        user,
+        domain,
+        lambda message: focus.floor(user, message),
+        lambda packet, ssrc: focus.media(user, packet, ssrc),
+    )
+
+
+async def watch_member(focus: Focus, user: str, leg: PartnerLeg) -> None:
+    """A member whom a partner serves is out of the call when its dialog is over."""
+    assert leg.call is not None, "it was answered"
+    await leg.call.ended.wait()
+    focus.left(user, leg.call.reason, leg)
+
+
+def reason_of(error: McsecError) -> str:
+    """Why a member was not reached, for people."""
+    if isinstance(error, CallRefused):
+        return f"it answered {error.response.status}"
+    return error.code
+
+
+def invitation(group: Group, user: str, inviter: str, urgency: Urgency) -> McpttInfo:
+    """Who is invited, by whom, to which group's call (TS 24.379 6.3.3.1.2)."""
+    info = McpttInfo(
+        session_type=group.kind.value,
+        request_uri=user,
+        calling_user_id=inviter,
+        calling_group_id=group.group_id,
+    )
+    return info if urgency is Urgency.NORMAL else bodies.urgent(info, urgency)
+
+
+class PartnerSaysNo(PeerError):
+    """A partner refused; ``status`` and ``warning`` are what it answered."""
+
+    code = "call.partner-refused"
+    clause = "TS 24.379 6.3.2.1.5"
+
+    def __init__(self, error: CallRefused) -> None:
+        super().__init__(f"the partner answered {error.response.status}")
+        self.status = error.response.status
+        self.warning = error.response.headers.get("Warning")
