@@ -33,7 +33,7 @@ def records() -> list[Record]:
         chain.append(H.FIRST_USED, FIRST, now=14, subject="t2", traffic="MBMS_FLOOR"),
         chain.append(H.FIRST_USED, ELSE, now=15, subject="t1", traffic="MBMS_FLOOR"),
         chain.append(H.MADE, SECOND, now=20),
-        chain.append(H.HELD, SECOND, now=21, subject="sip:u2"),
+        chain.append(H.HELD, SECOND, now=21, members=["sip:u2", "sip:u3"]),
         chain.append(H.RETIRED, FIRST, now=22),
         chain.append(H.FIRST_USED, SECOND, now=23, subject="t1", traffic="MBMS_FLOOR"),
         chain.append(H.DESTROYED, FIRST, now=30),
@@ -52,6 +52,7 @@ def records() -> list[Record]:
         (Asked(group=GROUP), [FIRST, SECOND]),
         (Asked(client="sip:u1"), [FIRST]),
         (Asked(client="sip:u2", group=GROUP), [SECOND]),
+        (Asked(client="sip:u3"), [SECOND]),
         (Asked(client="sip:nobody"), []),
     ],
 )

@@ -14,7 +14,8 @@ from mcsec.lab.init import make_domain
 from mcsec.net.https import Endpoint, serving
 from mcsec.server.admin import Admin
 from mcsec.server.bearers.running import bearing
-from mcsec.server.config import ConfigError, Configuration
+from mcsec.server.config import Configuration
+from mcsec.store.config import ConfigError
 
 pytestmark = pytest.mark.anyio
 

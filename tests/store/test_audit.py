@@ -201,6 +201,3 @@ async def test_the_signing_key_lies_wrapped(address: Address) -> None:
             lambda c: c.execute(text("SELECT wrapped FROM audit_signer")).scalars().all()
         )
         assert [key.private_bytes_raw() in row for row in rows] == [False]
-        assert decode(
-            (await database.transact(lambda c: c.execute(select(func.max(provenance.c.line))).scalar())) or ""
-        )

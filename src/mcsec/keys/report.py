@@ -95,7 +95,8 @@ def _take(facts: KeyFacts, record: Record) -> None:
     elif record.happening is Happening.FIRST_USED:
         facts.uses.setdefault((record.traffic, record.subject), record)
     elif record.happening is Happening.HELD:
-        facts.held.setdefault(record.subject, _seconds(record))
+        for member in record.members or (record.subject,):
+            facts.held.setdefault(member, _seconds(record))
     elif record.happening is Happening.DELIVERY_REFUSED:
         facts.refused.setdefault(record.subject, record.reason)
     elif record.happening in _ENDS:

@@ -98,8 +98,7 @@ class Configuration(BaseModel):
 
         :raises WrapError: it cannot be had.
         """
-        kind, _, name = self.kms.kek.partition(":")
-        return Kek.load(f"file:{self.path(name)}" if kind == "file" else self.kms.kek)
+        return Kek.load(self.kms.kek, directory=self.directory)
 
     def endpoint(self, text: str) -> Endpoint:
         """Where to listen."""

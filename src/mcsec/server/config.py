@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mcsec.errors import InvalidValue, LocalError
+from mcsec.errors import InvalidValue
 from mcsec.keys.rotation import OnRemoval, RotationPolicy
 from mcsec.net.admin import socket_endpoint
 from mcsec.net.https import Endpoint
@@ -24,16 +24,12 @@ from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import ServiceSettings
 from mcsec.server.subscribers import Subscribers
+from mcsec.store.config import ConfigError, StoreConfig
+from mcsec.store.config import of as store_of
 from mcsec.store.kek import Kek
 
 Seconds = Annotated[float, Field(ge=0)]
 EVERYBODY = "*"
-
-
-class ConfigError(LocalError):
-    """The configuration cannot be used; the text says where."""
-
-    code = "config"
 
 
 class _Section(BaseModel):
@@ -126,8 +122,8 @@ class ServerSection(_Section):
 class Configuration:
     """A server's configuration, read: its section, the domain's name, and the directory that paths start from."""
 
-    def __init__(self, domain: str, directory: Path, section: ServerSection) -> None:
-        self.domain, self.directory, self.server = domain, directory, section
+    def __init__(self, domain: str, directory: Path, section: ServerSection, store: StoreConfig) -> None:
+        self.domain, self.directory, self.server, self.store = domain, directory, section, store
         self._members = {group.id: group.members for group in section.groups}
 
     @classmethod
@@ -154,7 +150,8 @@ class Configuration:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             raise ConfigError(f"{path}: [server] {where}: {first['msg']}") from None
-        return cls(name, path.parent.absolute(), section)
+        directory = path.parent.absolute()
+        return cls(name, directory, section, store_of(content, directory))
 
     def path(self, name: str) -> Path:
         """A path of the configuration."""
@@ -176,8 +173,7 @@ class Configuration:
 
         :raises WrapError: it cannot be had.
         """
-        kind, _, name = self.server.kek.partition(":")
-        return Kek.load(f"file:{self.path(name)}" if kind == "file" else self.server.kek)
+        return self.store.kek()
 
     @property
     def mdsi(self) -> str:

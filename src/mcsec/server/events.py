@@ -55,6 +55,14 @@ class SuspensionReported(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StoreRestored(Event):
+    """The store is a copy of the past, for the ``number``-th time: every key that was sent under is replaced."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRefused(Event):
     """A request changed nothing. ``sender`` is what it claimed, or what was proven."""
 

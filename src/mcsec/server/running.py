@@ -24,10 +24,12 @@ from mcsec.net.tls import client_context, server_context
 from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
 from mcsec.server.admin import Admin
 from mcsec.server.bearers.running import Bearing, bearing
-from mcsec.server.config import ConfigError, Configuration
+from mcsec.server.config import Configuration
 from mcsec.server.service import Identity, McServer
+from mcsec.store.config import ConfigError
 from mcsec.store.database import Database
 from mcsec.store.server_kms import keep_pair, load_pair
+from mcsec.store.witness import Witness
 
 #: Seconds between looks whether another key period began, and between questions for the next one's keys.
 _LOOK = 60.0
@@ -53,7 +55,7 @@ async def running(
 
     :raises McsecError: it cannot start; the text says why.
     """
-    database = await Database.open(config.path(config.server.database), config.kek())
+    database = await Database.open(config.store.address, config.kek())
     try:
         provisioning = Provisioning(config, database, now)
         async with McServer(
@@ -63,6 +65,7 @@ async def running(
             verify=validator(config).validate,
             may_join=config.may_join,
             subscribers=config.subscribers(),
+            seen=Witness(config.store.seen),
             on_event=on_event,
             clock=now,
         ) as server:

@@ -37,6 +37,7 @@ from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.ways import Target
 from mcsec.server import keymaking
 from mcsec.server.announcement import Bearer
+from mcsec.server.beginning import Beginning, Watch, answer
 from mcsec.server.delivering import Delivering, DeliverySettings
 from mcsec.server.engine import ServerEngine
 from mcsec.server.events import StoreRefused, UpkeepFailed
@@ -51,6 +52,7 @@ from mcsec.store import deliveries, server
 from mcsec.store.database import Database, StoreError
 from mcsec.store.group_commit import GroupCommit, Write
 from mcsec.store.server_load import load
+from mcsec.store.witness import Witness
 
 T = TypeVar("T")
 #: Seconds between looks at registrations that are over, and at the longest between looks at keys.
@@ -94,11 +96,15 @@ class McServer:
         verify: Verify,
         may_join: MayJoin,
         subscribers: Subscribers | None = None,
+        seen: Witness | None = None,
         on_event: Callable[[Event], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """:param subscribers: who registers by digest authentication; None: nobody is asked for it."""
+        """:param subscribers: who registers by digest authentication; None: nobody is asked for it.
+        :param seen: where this machine notes how far it saw the store; None: nowhere.
+        """
         self._database, self._settings, self._clock = database, settings, clock
+        self._watch = Watch(database, settings.function.domain, seen)
         self._on_event = on_event or (lambda event: None)
         self.events: Counter[str] = Counter()
         self._hooks: list[Callable[[Event], None]] = []
@@ -125,6 +131,7 @@ class McServer:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
+        found = await self._watch.begin(self._clock())
         state = await load(self._database)
         resume(self.function, state)
         self._locations.restore(state.users)
@@ -142,7 +149,7 @@ class McServer:
             self._settings.delivery,
             self._settings.origin_host,
         )
-        await self._start()
+        await self._start(found)
         self._tasks = [asyncio.create_task(self._delivering.run()), asyncio.create_task(self._look_after())]
         return self
 
@@ -157,6 +164,7 @@ class McServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.endpoint.__aexit__(kind, error, trace)
         await self._writer.__aexit__(kind, error, trace)
+        await self._watch.note(self.tell_failure)
 
     async def listen(
         self, transport: str, host: str, port: int = 0, *, tls: ssl.SSLContext | None = None
@@ -254,13 +262,15 @@ class McServer:
 
     # --- inside
 
-    async def _start(self) -> None:
+    async def _start(self, found: Beginning) -> None:
         now = self._clock()
-        done = keymaking.poll(self.function, now)
+        done = answer(self.function, found, now)
+        done += keymaking.poll(self.function, now)
         done += keymaking.expire_users(self.function, now)
         if self._settings.function.default_musik and None not in self.function.engine.keydown.musiks:
             done += keymaking.make_musik(self.function, DEFAULT, now)
         await self.carry_out(done)
+        await self._watch.note(self.tell_failure)
 
     async def carry_out(self, done: Done) -> None:
         """Commit what a procedure did, then publish it; keys that are due may be sent now."""
@@ -295,6 +305,7 @@ class McServer:
                 if now - looked >= _LOOK:
                     looked = now
                     await self.carry_out(keymaking.expire_users(self.function, now))
+                    await self._watch.note(self.tell_failure)
 
     async def _invited(self, incoming: IncomingCall) -> None:
         if self._on_invite is None:

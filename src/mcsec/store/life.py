@@ -10,9 +10,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from mcsec.store.tables import life, restorations
+
+#: What :func:`note_answered` does, for a writer.
+ANSWERED = update(life).where(life.c.answered < bindparam("number")).values(answered=bindparam("number"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def note_restored(connection: Connection, length: int, known: int, reason: str, 
 
 def note_answered(connection: Connection, number: int) -> None:
     """Every key was replaced because of the restorations up to ``number``; belongs into the same transaction."""
-    connection.execute(update(life).where(life.c.answered < number).values(answered=number))
+    connection.execute(ANSWERED, {"number": number})
 
 
 def history(connection: Connection) -> list[Restoration]:

@@ -132,7 +132,7 @@ marks = Table(
     Column("last", BigInteger, nullable=False),
 )
 
-#: SPKs: shared with the servers of other domains (TS 33.180 5.9).
+#: SPKs: shared with the servers of other domains (TS 33.180 5.5).
 spks = Table(
     "mc_spk",
     metadata,

@@ -1,4 +1,4 @@
-"""SPKs written down: what this server shares with the servers of other domains (TS 33.180 5.9)."""
+"""SPKs written down: what this server shares with the servers of other domains (TS 33.180 5.5)."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from mcsec.errors import DecodeError
-from mcsec.keys.chain import Head
+from mcsec.keys.chain import ChainBroken, Fault, Head
 from mcsec.keys.records import decode
 from mcsec.store import life
 from mcsec.store.failures import StoreError
+from mcsec.store.group_commit import Write
 from mcsec.store.life import Life
 from mcsec.store.server_tables import provenance
 
@@ -82,6 +83,23 @@ class Witness:
             raise StoreError(f"{self.path}: {error.strerror}", code="store.witness") from None
 
 
+def look(connection: Connection) -> Seen:
+    """How far the store goes now.
+
+    :raises ChainBroken: its last record is none.
+    """
+    present = life.begin(connection)
+    row = connection.execute(
+        select(provenance.c.sequence, provenance.c.line).order_by(provenance.c.sequence.desc()).limit(1)
+    ).first()
+    if row is None:
+        return Seen(present.name, present.restored, Head(0, b""))
+    try:
+        return Seen(present.name, present.restored, Head(row.sequence + 1, decode(row.line).digest))
+    except DecodeError:
+        raise ChainBroken(row.sequence, Fault.ALTERED) from None
+
+
 def examine(connection: Connection, seen: Seen | None, now: float) -> Life:
     """The store's life; what was seen and is not in it makes it doubtful.
 
@@ -97,6 +115,11 @@ def examine(connection: Connection, seen: Seen | None, now: float) -> Life:
     if reason := _doubt(connection, seen, present, length):
         return life.note_restored(connection, length, seen.head.length, reason, now)
     return present
+
+
+def answered(number: int) -> Write:
+    """Every key was replaced because of the restorations up to ``number``; goes with what replaces them."""
+    return Write(life.ANSWERED, {"number": number}, firm=True)
 
 
 def _doubt(connection: Connection, seen: Seen, present: Life, length: int) -> str:

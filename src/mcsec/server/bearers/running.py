@@ -21,8 +21,9 @@ from mcsec.server.bearers.engine import Bearers
 from mcsec.server.bearers.joint import Joint
 from mcsec.server.bearers.service import GcsAs
 from mcsec.server.bearers.transmitter import Transmitter
-from mcsec.server.config import ConfigError, Configuration
+from mcsec.server.config import Configuration
 from mcsec.server.service import McServer
+from mcsec.store.config import ConfigError
 from mcsec.wire.mb2.messages import APPLICATION
 
 #: How long the end of a bearer may take before an operator is told how far it is.

@@ -1,0 +1,89 @@
+"""What a server looks at before it goes on: the chain of its records, and whether its store is a copy of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from mcsec.errors import McsecError
+from mcsec.ids import PurposeTag
+from mcsec.keys.lifecycle import KeyState
+from mcsec.server import keymaking
+from mcsec.server.events import StoreRestored
+from mcsec.server.function import Done, Function
+from mcsec.store import audit, life, witness
+from mcsec.store.database import Database
+from mcsec.store.life import Life
+from mcsec.store.witness import Seen, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What was found at the start; ``reason`` says why the store is a copy of the past."""
+
+    life: Life
+    reason: str
+
+
+class Watch:
+    """Looks at a store at the start, and notes how far it was seen while the server runs."""
+
+    def __init__(self, database: Database, domain: str, seen: Witness | None) -> None:
+        """:param seen: None: a copy that was put back by hand is not found."""
+        self._database, self._domain, self._witness = database, domain, seen
+        self._noted: Seen | None = None
+
+    async def begin(self, now: float) -> Beginning:
+        """Verify what was written since the last start, and find out whether the store is the one that was seen.
+
+        :raises ChainBroken: the records were changed. :raises CheckFailed: a checkpoint was.
+        :raises StoreError: the store or the file beside it cannot be read.
+        """
+        seen = None if self._witness is None else self._witness.read()
+        wrapper = self._database.wrapper
+
+        def work(connection: Connection) -> Beginning:
+            found = witness.examine(connection, seen, now)
+            audit.verify_recent(connection, self._domain, wrapper, now)
+            told = life.history(connection)
+            return Beginning(found, told[-1].reason if told else "")
+
+        return await self._database.transact(work)
+
+    async def note(self, failed: Callable[[McsecError], None]) -> None:
+        """Note how far the store goes now, where it went on."""
+        if self._witness is None:
+            return
+        try:
+            present = await self._database.transact(witness.look)
+            if present != self._noted:
+                self._witness.note(present)
+                self._noted = present
+        except McsecError as error:
+            failed(error)
+
+
+def answer(function: Function, found: Beginning, now: float) -> Done:
+    """Where the store is a copy of the past: every key that was sent under is replaced, and its holders are told.
+
+    The copy does not know who left since, nor which packet indexes were used. A process draws SSRCs of its own anyway.
+    """
+    if not found.life.doubtful:
+        return Done()
+    done = Done([StoreRestored(now, found.life.restored, found.reason)])
+    keydown = function.engine.keydown
+    for rotation in keydown.rotations:
+        for epoch in rotation.epochs:
+            if epoch.state is not KeyState.REVOKED:
+                done += keymaking.revoke(function, epoch.key.key_id, found.reason, now)
+        if rotation.tag is PurposeTag.MUSIK:
+            done += keymaking.make_musik(function, rotation.scope, now)
+        else:
+            (tmgi,) = rotation.scope.names
+            bearer = function.bearers.get(tmgi)
+            if bearer is not None and not bearer.withdrawn:
+                done += keymaking.announce(function, bearer, now)
+    done.writes.append(witness.answered(found.life.restored))
+    return done
