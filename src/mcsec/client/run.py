@@ -30,7 +30,8 @@ _NAMED = 10
 class Tally:
     """What happened to all clients of a run.
 
-    ``floor`` and ``media`` count authentic packets, ``dropped`` and ``refused`` what changed nothing, by code.
+    ``users`` are those who got on. ``floor`` and ``media`` count authentic packets, ``dropped`` and ``refused`` what
+    changed nothing, by code.
     """
 
     clients: int = 0
@@ -41,6 +42,7 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     failures: list[McsecError] = field(default_factory=list)
+    users: list[McClient] = field(default_factory=list)
 
     def count(self, event: Event) -> None:
         """One more event."""
@@ -97,7 +99,7 @@ async def logged_on(config: Configuration, count: int, on_event: OnEvent) -> Asy
         async def one(number: int) -> None:
             async with turns:
                 try:
-                    await _log_on(config, number, host, sources, stack, heard)
+                    tally.users.append(await _log_on(config, number, host, sources, stack, heard))
                 except McsecError as error:
                     tally.failed(error)
                 else:

@@ -61,6 +61,7 @@ class McClient:
     """One user's client: registered, authorised, affiliated, listening. Made by :meth:`ClientHost.add`.
 
     :ivar engine: its keys and what they open.
+    :ivar on_call: told each call that begins, before anything is heard of it.
     :ivar refused: MESSAGEs and INVITEs that changed nothing, counted by code; ``taken`` counts the other MESSAGEs.
     """
 
@@ -85,6 +86,7 @@ class McClient:
         self.profile, self.engine = profile, engine
         self.refused: Counter[str] = Counter()
         self.taken = 0
+        self.on_call: Callable[[McCall], None] = lambda call: None
         self._token, self._clock, self._tell = token, clock, on_event
         self._radio = radio
         self._announcements = Announcements(engine, radio)
@@ -104,6 +106,7 @@ class McClient:
             pool,
             copies=copies,
             on_event=on_event,
+            on_call=lambda call: self.on_call(call),
             on_calls=self._calls_moved,
             on_timers=self._arm,
             refused=self.refused,
@@ -125,6 +128,11 @@ class McClient:
     def contact_user(self) -> str:
         """The user part of the Contact under which the server reaches this client."""
         return self._registering.contact_user
+
+    @property
+    def now(self) -> float:
+        """The time that keys are judged by."""
+        return self._clock()
 
     @property
     def groups(self) -> tuple[str, ...]:

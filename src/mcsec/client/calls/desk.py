@@ -63,19 +63,21 @@ class CallDesk:
         *,
         copies: Copies,
         on_event: Callable[[Event], None],
+        on_call: Callable[[McCall], None],
         on_calls: Callable[[str], None],
         on_timers: Callable[[], None],
         refused: Counter[str],
         clock: Callable[[], float],
         policy: ParticipantPolicy = POLICY,
     ) -> None:
-        """:param on_calls: told the group whose call came or went.
+        """:param on_call: told each call that begins, before anything is heard of it.
+        :param on_calls: told the group whose call came or went.
         :param on_timers: told when the timers of the keys may have moved.
         """
         self._profile, self._engine, self._link = profile, engine, link
         self._inbox, self._writer, self._pool = inbox, writer, pool
         self._copies, self._tell, self._clock, self._policy = copies, on_event, clock, policy
-        self._calls_moved, self._timers_moved = on_calls, on_timers
+        self._begun, self._calls_moved, self._timers_moved = on_call, on_calls, on_timers
         self.calls: dict[str, McCall] = {}
         self.left: set[str] = set()
         self.refused = refused
@@ -172,6 +174,7 @@ class CallDesk:
         engine = CallEngine(self._engine, wish, ssrc, self._copies, self._policy)
         call = McCall(engine, self._pool, self._heard, self._over, self._clock)
         self.calls[wish.group] = call
+        self._begun(call)
         self.left.discard(wish.group)
         self._calls_moved(wish.group)
         return call
