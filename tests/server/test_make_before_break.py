@@ -129,7 +129,7 @@ def test_a_late_joiner_is_in_the_broadcast_as_soon_as_it_holds_the_key() -> None
     server, late = call.server, call.clients[1]
     rotation = server.keydown.musiks[GROUP]
     rotation.leave(late.uri, NOW)
-    server.listeners[GROUP].discard(late.uri)
+    server.listeners.drop([late.uri], GROUP)
     server.make_musik(MUSIK_SCOPE, [], NOW)
     deliver(server, call.clients, NOW, but=[late.uri])
     assert call.say(NOW)["ann"] == "bearer"

@@ -113,7 +113,7 @@ class Call:
         assert self.server is not None
         while True:
             message = idle(next(self.numbers))
-            for one in await self.joint.floor("one", GROUP, message):
+            for one in await self.joint.floor(GROUP, message):
                 assert isinstance(one, OnBearer | ToClient), one
                 self.said.append(one.packet.octets)
                 if isinstance(one, ToClient):

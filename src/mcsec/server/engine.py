@@ -19,6 +19,7 @@ from mcsec.mikey.receiver import Receiver
 from mcsec.server.csk import Csks
 from mcsec.server.indexes import Indexes, MemoryIndexes
 from mcsec.server.keydown import Download, KeyDownload
+from mcsec.server.listeners import Listeners
 from mcsec.server.membership import Membership
 from mcsec.server.notebook import Notebook
 from mcsec.server.release_13 import Partner, Release13
@@ -73,8 +74,8 @@ class ServerEngine:
         self._signalling = Signalling(self._keys, indexes or MemoryIndexes())
 
     @property
-    def listeners(self) -> dict[str, set[str]]:
-        """MC service IDs that listen to a group's call, by group ID."""
+    def listeners(self) -> Listeners:
+        """Who hears which group's call on which bearer."""
         return self._members.listeners
 
     @property
@@ -270,14 +271,15 @@ class ServerEngine:
         apart: Collection[str] = (),
         heard: Collection[str] | None = None,
     ) -> list[Sent]:
-        """Floor control of ``group`` for everyone who listens to its call; without a bearer, to each by unicast.
+        """Floor control of ``group`` for everyone who hears its call on the bearer; without one, on any, by unicast.
 
         :param constituent: for a temporary group, the group in it whose listeners are meant.
         :param apart: who does not hear the bearer, and gets it by unicast.
         :param heard: who listens, where the caller knows better: those in a call who listen to this bearer.
         """
         if heard is None:
-            heard = self.listeners.get(constituent or group, ())
+            listened = constituent or group
+            heard = self.listeners.of(listened) if tmgi is None else self.listeners.on(str(tmgi), listened)
         bearer = None if tmgi is None else str(tmgi)
         sent = self._signalling.floor(bearer, group, message, heard, now, rules, constituent, apart)
         if tmgi is not None:

@@ -64,9 +64,10 @@ def all_leave(function: Function, tmgi: Tmgi, now: float) -> tuple[dict[str, fro
     engine = function.engine
     rotation = engine.keydown.msccks.get(str(tmgi))
     gone = set() if rotation is None else set(rotation.audience.listeners)
-    heard = {group: frozenset(who & gone) for group, who in engine.listeners.items() if who & gone}
+    calls = {group: frozenset(engine.listeners.on(str(tmgi), group)) for group in engine.listeners.groups}
+    heard = {group: who for group, who in calls.items() if who}
     happened: list[Event] = []
-    for client in sorted(gone):
+    for client in sorted(gone.union(*heard.values())):
         happened += engine.listens_no_more(client, tmgi, None, now)
     writes = [server.listening(client, str(tmgi), "", False) for client in sorted(gone)]
     for group, who in heard.items():

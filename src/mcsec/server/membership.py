@@ -10,16 +10,14 @@ from mcsec.keys.events import Event, MemberRemoved
 from mcsec.keys.key import Scope
 from mcsec.keys.rotation import Rotation
 from mcsec.server.keydown import KeyDownload
+from mcsec.server.listeners import Listeners
 
 
 class Membership:
-    """Members and listeners of one server's keys.
-
-    :ivar listeners: MC service IDs that listen to a group's call, by group ID.
-    """
+    """Members and listeners of one server's keys."""
 
     def __init__(self, keydown: KeyDownload) -> None:
-        self.listeners: dict[str, set[str]] = {}
+        self.listeners = Listeners()
         self._keydown = keydown
 
     # --- who is entitled
@@ -38,11 +36,11 @@ class Membership:
         happened: list[Event] = []
         entitled = rotation.audience.members
         for group in self._groups_of(scope):
-            listeners = self.listeners.get(group, set())
-            for stranger in sorted(listeners - entitled):
-                listeners.discard(stranger)
-                happened.append(MemberRemoved(now, stranger))
-            for listener in sorted(listeners):
+            listeners = self.listeners.of(group)
+            strangers = sorted(listeners - entitled)
+            self.listeners.drop(strangers, group)
+            happened += [MemberRemoved(now, stranger) for stranger in strangers]
+            for listener in sorted(listeners & entitled):
                 happened += rotation.listen(listener, now)
         return happened
 
@@ -51,9 +49,9 @@ class Membership:
 
         It keeps what it needs for the groups that it is still in.
         """
-        left = list(self.listeners) if groups is None else list(groups)
+        left = list(self.listeners.groups if groups is None else groups)
         for group in left:
-            self.listeners.get(group, set()).discard(client)
+            self.listeners.drop([client], group)
         rotations = self._keydown.rotations if groups is None else self._left_by(left)
         happened: list[Event] = []
         for rotation in rotations:
@@ -65,7 +63,7 @@ class Membership:
     def removed(self, scope: Scope, members: Collection[str]) -> None:
         """``members`` were taken off the groups of a MuSiK: they are not served with its signalling any more."""
         for group in self._groups_of(scope):
-            self.listeners.get(group, set()).difference_update(members)
+            self.listeners.drop(members, group)
 
     # --- who listens
 
@@ -92,18 +90,18 @@ class Membership:
         """
         self.check_listener(client, tmgi, group)
         if group is not None:
-            self.listeners.setdefault(group, set()).add(client)
+            self.listeners.add(client, str(tmgi), group)
         heard = self._heard_in(tmgi, group)
         return [event for rotation in heard for event in rotation.listen(client, now)]
 
     def listens_no_more(self, client: str, tmgi: Tmgi, group: str | None, now: float) -> list[Event]:
         """``client`` does not hear the call of ``group`` on the bearer any more; without a group, nothing there."""
-        groups = list(self.listeners) if group is None else [group]
+        groups = list(self.listeners.groups) if group is None else [group]
         left = [] if group is not None else [self._keydown.msccks.get(str(tmgi))]
         for one in groups:
-            self.listeners.get(one, set()).discard(client)
+            self.listeners.drop([client], one, str(tmgi))
             left.append(self.musik_of(one))
-        still = [self.musik_of(one) for one, who in self.listeners.items() if client in who]
+        still = [self.musik_of(one) for one in self.listeners.groups if self.listeners.hears(client, one)]
         gone = [rotation for rotation in _unique(left) if rotation not in still]
         return [event for rotation in gone for event in rotation.leave(client, now)]
 
@@ -127,7 +125,7 @@ class Membership:
 
     def _groups_of(self, scope: Scope) -> list[str]:
         """The groups that a MuSiK of ``scope`` is for: those it names, or all that have none of their own."""
-        return sorted(scope.names or self.listeners.keys() - self._keydown.musiks.keys())
+        return sorted(scope.names or set(self.listeners.groups) - self._keydown.musiks.keys())
 
 
 def _admit(client: str, rotations: Iterable[Rotation | None]) -> list[KeyId]:

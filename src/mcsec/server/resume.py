@@ -24,9 +24,9 @@ def resume(function: Function, state: ServerState) -> None:
     function.bearers.update({tmgi: Bearer.decode(description) for tmgi, description in state.bearers.items()})
     engine.csks.held.update(state.csks)
     engine.resume(state.head, [epoch.key for epoch in state.epochs] + list(state.csks.values()))
-    for user, _, group in state.listeners:
+    for user, tmgi, group in state.listeners:
         if group:
-            engine.listeners.setdefault(group, set()).add(user)
+            engine.listeners.add(user, tmgi, group)
     by_rotation: dict[tuple[PurposeTag, Scope], list[Epoch]] = {}
     for epoch in state.epochs:
         by_rotation.setdefault((epoch.key.key_id.tag, epoch.key.scope), []).append(epoch)

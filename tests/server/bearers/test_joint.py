@@ -78,7 +78,7 @@ class Domain:
             self.engine.listens(name, self.joint.on_air["one"].tmgi, GROUP, time.time())
 
     async def say(self) -> list[Sent]:
-        return await self.joint.floor("one", GROUP, idle())
+        return await self.joint.floor(GROUP, idle())
 
     def check_told(self, sent: list[Sent]) -> None:
         """Each of the clients reads the message that came for it, and nothing is in clear."""
@@ -185,7 +185,28 @@ async def test_what_was_announced_before_a_restart_serves_nobody(tmp_path: Path)
         async with Joint(mcx.server, lambda event: None, time.time) as joint:
             await joint.settled()
             assert mcx.server.function.bearers[str(BEARER.tmgi)].withdrawn
-            (sent,) = await joint.floor("one", GROUP, idle())
+            (sent,) = await joint.floor(GROUP, idle())
             assert isinstance(sent, ToClient)
             with pytest.raises(InvalidValue):
                 joint.want(PLAN)
+
+
+async def test_a_group_with_two_bearers_hears_each_message_once_on_each(tmp_path: Path) -> None:
+    async with domain(tmp_path) as here:
+        here.joint.want(Plan("two", Wish(areas=(2,)), GENERAL[0], GENERAL[1] + 10))
+        await here.until(lambda: "two" in here.joint.on_air)
+        await here.joint.settled()
+        one, two = here.joint.on_air["one"].tmgi, here.joint.on_air["two"].tmgi
+        rotation = here.engine.keydown.msccks[str(two)]
+        await here.until(lambda: rotation.audience.holds(BOB, rotation.sending.key_id))
+        here.engine.listens_no_more(BOB, one, None, time.time())
+        here.engine.listens(BOB, two, GROUP, time.time())
+        first, second = await here.say()
+        assert isinstance(first, OnBearer)
+        assert isinstance(second, OnBearer)
+        assert first.packet.octets[4:8] != second.packet.octets[4:8], "each bearer has an SSRC of its own"
+        here.joint.drop("two")
+        on_one, to_bob = await here.say()
+        assert isinstance(on_one, OnBearer)
+        assert isinstance(to_bob, ToClient)
+        assert to_bob.client == BOB

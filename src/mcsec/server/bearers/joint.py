@@ -9,7 +9,7 @@ their CSKs, and are told that the bearer ended.
     async with Joint(server, on_event, time.time) as joint, GcsAs(config, bmsc, Bearers(), joint.happened) as gcs_as:
         joint.attach(gcs_as)
         joint.want(Plan("north", Wish((1,)), IPv4Address("239.255.77.2"), 42001))
-        sent = await joint.floor("north", group, message)
+        sent = await joint.floor(group, message)
 """
 
 from __future__ import annotations
@@ -149,20 +149,23 @@ class Joint:
 
     # --- sending
 
-    async def floor(
-        self, name: str, group: str, message: FloorMessage, rules: GroupRules = ABSENT
-    ) -> list[Sent]:
-        """A floor message of ``group``: once on the bearer ``name``, by unicast to who heard it on one that is gone.
-
-        While the bearer is not on the air, all of it goes by unicast. The message's SSRC is set here.
+    async def floor(self, group: str, message: FloorMessage, rules: GroupRules = ABSENT) -> list[Sent]:
+        """A floor message of ``group``: once on each bearer on which somebody said that it hears the group's call, and
+        by unicast to who heard it on one that is gone. The message's SSRC is set here.
         """
 
         def produce(now: float) -> list[Sent]:
-            air, apart = self.on_air.get(name), self._apart(group)
-            if air is None:
-                return self._engine.floor(None, group, message, now, rules, apart=apart)
-            said = replace(message, ssrc=self._engine.ssrc(Traffic.MBMS_FLOOR, air.tmgi))
-            return self._engine.floor(air.tmgi, group, said, now, rules, apart=apart)
+            engine, apart = self._engine, self._apart(group)
+            carrying = [air.tmgi for air in self.on_air.values() if engine.listeners.on(str(air.tmgi), group)]
+            if not carrying:
+                return engine.floor(None, group, message, now, rules, apart=apart)
+            sent: list[Sent] = []
+            # Where the second bearer has to wait for indexes, what was made for the first is not sent: a gap, no more.
+            for tmgi in carrying:
+                said = replace(message, ssrc=engine.ssrc(Traffic.MBMS_FLOOR, tmgi))
+                sent += engine.floor(tmgi, group, said, now, rules, apart=apart)
+                apart = set()
+            return sent
 
         return await self._server.send(produce)
 
@@ -214,7 +217,7 @@ class Joint:
         if not moved:
             return set()
         moved &= self._server.function.users.members([group])
-        moved -= self._engine.listeners.get(group, set())
+        moved -= self._engine.listeners.of(group)
         return moved
 
     def _to_unicast(self, tmgi: Tmgi) -> None:
