@@ -21,11 +21,13 @@ def server(config: ConfigOption) -> None:
 
 async def _server(path: Path) -> None:
     from mcsec.net.https import stopping
+    from mcsec.server import memory
     from mcsec.server.config import Configuration
     from mcsec.server.running import running
 
     stop = stopping()
     async with running(Configuration.load(path), _log) as found:
+        memory.settle()
         print(" ".join(found.addresses), flush=True)
         await stop.wait()
 

@@ -16,7 +16,7 @@ from mcsec.ids import KeyId
 from mcsec.mikey.distribution import KeyDistribution
 from mcsec.mikey.extensions import SakkeToSelf
 from mcsec.mikey.header import GenericCs, Header
-from mcsec.mikey.message import MAX_OCTETS, Payload, encode_chain
+from mcsec.mikey.message import MAX_OCTETS, Payload, chain_pieces
 from mcsec.mikey.numbers import IdRole, MapType, PayloadType
 from mcsec.mikey.parameters import Epoch, KeyParameters, protect
 from mcsec.mikey.payloads import SIGN_HEADER, Idr, Rand, Sakke, Timestamp
@@ -141,21 +141,33 @@ class _Batch:
     def messages(self, recipients: Sequence[Recipient], threads: int) -> list[bytes]:
         uids = [recipient.kms.uid_of(recipient.uri, self._time) for recipient in recipients]
         seds = self._encapsulate(recipients, uids, threads)
-        keyed = cache(self._keyed)
-        domain = cache(self._domain)
+        framed = cache(self._framed)
         messages = []
         for recipient, uid, sed in zip(recipients, uids, seds, strict=True):
-            header, extensions = keyed(self._distribution.csb_id_for(recipient.uri))
-            responder = _identity(
-                IdRole.RESPONDER, IdRole.RESPONDER_UID, recipient.uri, uid, self._form.hide_responder
-            )
-            key = _part(Sakke(sed))
-            parts = (*self._front, responder, *domain(recipient.kms.kms_uri), key, *extensions)
-            signed = encode_chain(header, parts) + SIGN_HEADER
+            frame = framed(self._distribution.csb_id_for(recipient.uri), recipient.kms.kms_uri)
+            pieces = frame.copy()
+            pieces[1] = self._responder(recipient.uri, uid)[1]
+            pieces[3] = Sakke(sed).encode()
+            signed = b"".join(pieces)
             messages.append(signed + self._sign(signed))
             if len(messages[-1]) > MAX_OCTETS:
                 raise InvalidValue(f"the message would have more than {MAX_OCTETS} octets")
         return messages
+
+    def _framed(self, csb_id: KeyId, kms_uri: str) -> list[bytes]:
+        """A message up to its signature in five pieces; the second is IDRr and the fourth SAKKE, empty here."""
+        header, extensions = self._keyed(csb_id)
+        # Which types they have is all that counts here; what is in them comes for each receiver.
+        responder = (PayloadType.IDR, b"")
+        parts = (*self._front, responder, *self._domain(kms_uri), (PayloadType.SAKKE, b""), *extensions)
+        pieces = chain_pieces(header, parts)
+        first = 2 * len(self._front) + 2
+        second = 2 * (len(parts) - len(extensions))
+        before, between, after = pieces[:first], pieces[first + 1 : second], pieces[second + 1 :]
+        return [b"".join(before), b"", b"".join(between), b"", b"".join(after) + SIGN_HEADER]
+
+    def _responder(self, uri: str, uid: bytes) -> _Part:
+        return _identity(IdRole.RESPONDER, IdRole.RESPONDER_UID, uri, uid, self._form.hide_responder)
 
     def _encapsulate(self, recipients: Sequence[Recipient], uids: list[bytes], threads: int) -> list[bytes]:
         """The encapsulated key for each recipient, in one batch for each KMS."""

@@ -153,12 +153,17 @@ class IMessage:
 
 def encode_chain(header: Header, parts: Sequence[tuple[PayloadType, bytes]]) -> bytes:
     """Header and encoded payloads, each behind the type of its successor; after the last one comes SIGN."""
+    return b"".join(chain_pieces(header, parts))
+
+
+def chain_pieces(header: Header, parts: Sequence[tuple[PayloadType, bytes]]) -> list[bytes]:
+    """What :func:`encode_chain` joins; the body of part *n* is piece 2 *n* + 2, so that another can take its place."""
     successors = [number for number, _ in parts]
     successors.append(PayloadType.SIGN)
-    octets = [header.encode(successors[0])]
+    pieces = [header.encode(successors[0])]
     for successor, (_, body) in zip(successors[1:], parts, strict=True):
-        octets += (bytes((successor,)), body)
-    return b"".join(octets)
+        pieces += (bytes((successor,)), body)
+    return pieces
 
 
 def _decode_payload(cursor: Cursor, number: int) -> tuple[int, Payload]:

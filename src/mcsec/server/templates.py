@@ -42,11 +42,15 @@ class _Pieces:
         pattern = b"|".join(re.escape(value) for value in sorted(names, key=len, reverse=True))
         found = re.split(b"(" + pattern + b")", octets) if names else [octets]
         # Odd places hold what was split at.
-        self._pieces = [names[piece] if place % 2 else piece for place, piece in enumerate(found)]
+        self._pieces = found
+        self._gaps = [(place, names[found[place]]) for place in range(1, len(found), 2)]
 
     def fill(self, values: _Values) -> bytes:
         """The octets with the gaps filled."""
-        return b"".join(piece if isinstance(piece, bytes) else values[piece] for piece in self._pieces)
+        pieces = self._pieces.copy()
+        for place, name in self._gaps:
+            pieces[place] = values[name]
+        return b"".join(pieces)
 
 
 class BodyTemplate:

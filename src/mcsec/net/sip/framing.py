@@ -12,7 +12,8 @@ from mcsec.net.sip.message import DEFAULT_LIMITS, Limits, body_length, decode
 _CRLF = b"\r\n"
 _END = b"\r\n\r\n"
 # All lines that say how long the body is, folded ones too: what decode() will find, found without decoding.
-_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:((?:[^\r\n]|\r\n[ \t])*)", re.IGNORECASE)
+# In lower case: with one it is found much faster than with either.
+_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:((?:[^\r\n]|\r\n[ \t])*)")
 
 
 class KeepAlive(Enum):
@@ -76,7 +77,7 @@ class StreamFramer:
         return octets
 
     def _length(self, head: bytes) -> int:
-        values = [match.strip().decode("ascii", "replace") for match in _LENGTH.findall(head)]
+        values = [match.strip().decode("ascii", "replace") for match in _LENGTH.findall(head.lower())]
         try:
             length = body_length(values)
         except BadMessage:

@@ -17,8 +17,9 @@ from mcsec.net.sip.values import MAGIC_COOKIE
 
 # Written for each recipient or by the transport; whatever the prototype says of them is left out.
 _OWN: Final = ("Via", "To", "Call-ID")
-# What a URI between angle brackets and in a request line can hold without ending either.
-_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*:[!#-;=?-~]+")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*:(?=.)")
+# What would end a URI between angle brackets or in a request line, besides what is no printable ASCII.
+_ENDS: Final = (" ", '"', "<", ">")
 _STATUS: Final = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9])[ \r]")
 
 
@@ -49,7 +50,7 @@ class MessageTemplate:
 
         :raises InvalidValue: ``uri`` is none.
         """
-        if _URI.fullmatch(uri) is None:
+        if _SCHEME.match(uri) is None or not (uri.isascii() and uri.isprintable()) or any(map(uri.count, _ENDS)):
             raise InvalidValue("a recipient is a URI", code="sip.template")
         name = uri.encode()
         return b"".join(
