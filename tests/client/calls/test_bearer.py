@@ -1,4 +1,4 @@
-"""A call that goes over a bearer: floor and media there and by unicast, once each for the user; the subchannel is left."""
+"""A call that goes over a bearer: floor and media there and by unicast, once each for the user; then it is left."""
 
 from __future__ import annotations
 
