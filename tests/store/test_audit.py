@@ -19,7 +19,7 @@ from mcsec.keys.provenance import Chain
 from mcsec.keys.records import Happening, Record, encode
 from mcsec.store import audit, server
 from mcsec.store.address import Address
-from mcsec.store.database import Database
+from mcsec.store.database import Database, StoreError
 from mcsec.store.group_commit import GroupCommit
 from mcsec.store.kek import Kek
 from mcsec.store.server_tables import provenance
@@ -194,8 +194,11 @@ async def test_a_checkpoint_that_was_not_signed_here_is_refused(address: Address
 
 async def test_the_signing_key_lies_wrapped(address: Address) -> None:
     async with filled(address) as database:
-        key = await database.transact(lambda c: audit.signer(c, database.wrapper, NOW))
-        again = await database.transact(lambda c: audit.signer(c, database.wrapper, NOW))
+        with pytest.raises(StoreError, match="no server was started"):
+            await database.transact(lambda c: audit.signer(c, database.wrapper))
+        await database.transact(lambda c: audit.verify_recent(c, "a.example", database.wrapper, NOW))
+        key = await database.transact(lambda c: audit.signer(c, database.wrapper))
+        again = await database.transact(lambda c: audit.signer(c, database.wrapper))
         assert key.private_bytes_raw() == again.private_bytes_raw()
         rows = await database.transact(
             lambda c: c.execute(text("SELECT wrapped FROM audit_signer")).scalars().all()

@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 
 import mcsec
-from mcsec.cli import bearers, bench, bmsc, client, demo, digest, explain, init, kms, server, token, vectors
+from mcsec.cli import (
+    audit,
+    bearers,
+    bench,
+    bmsc,
+    client,
+    demo,
+    digest,
+    explain,
+    init,
+    kms,
+    server,
+    store,
+    token,
+    vectors,
+)
 from mcsec.cli import run as run_entity
 from mcsec.cli.output import log_to_stderr
 from mcsec.errors import McsecError
@@ -30,6 +45,10 @@ app.add_typer(bearers.app, name="bearers")
 app.add_typer(token.app, name="token")
 app.add_typer(client.app, name="client")
 app.command("digest")(digest.digest)
+app.add_typer(store.app, name="store")
+app.add_typer(audit.app, name="audit")
+app.command("backup")(store.backup)
+app.command("restore")(store.restore)
 app.command("demo")(demo.demo)
 app.command("explain")(explain.explain)
 app.add_typer(vectors.app, name="vectors")

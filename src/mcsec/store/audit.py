@@ -14,6 +14,7 @@ from mcsec.keys.checkpoint import Checkpoint
 from mcsec.keys.provenance import verify as verify_chain
 from mcsec.keys.records import Record, decode
 from mcsec.store import schema
+from mcsec.store.failures import StoreError
 from mcsec.store.server_tables import provenance
 from mcsec.store.tables import audit_signer, checkpoints
 from mcsec.store.wrapping import Place, Wrapper
@@ -83,7 +84,8 @@ def verify_recent(connection: Connection, domain: str, wrapper: Wrapper, now: fl
     :raises ChainBroken: it does not hold. :raises CheckFailed: the checkpoint was not signed here.
     """
     schema.lock(connection)
-    key = signer(connection, wrapper, now)
+    _make_signer(connection, wrapper, now)
+    key = signer(connection, wrapper)
     last = stored(connection, most=1)
     start = None
     if last:
@@ -106,17 +108,21 @@ def _check_there(connection: Connection, head: Head) -> None:
         raise ChainBroken(last.sequence, Fault.FORKED)
 
 
-def signer(connection: Connection, wrapper: Wrapper, now: float) -> Ed25519PrivateKey:
-    """What signs this store's checkpoints; made when it is first needed.
+def signer(connection: Connection, wrapper: Wrapper) -> Ed25519PrivateKey:
+    """What signs this store's checkpoints.
 
-    :raises WrapError: it was changed.
+    :raises WrapError: it was changed. :raises StoreError: no server was started on the store yet.
     """
     wrapped = connection.execute(select(audit_signer.c.wrapped)).scalar()
-    if wrapped is not None:
-        return Ed25519PrivateKey.from_private_bytes(wrapper.unwrap(wrapped, _PLACE).reveal())
-    secret = Secret.random(32)
-    connection.execute(insert(audit_signer).values(id=1, wrapped=wrapper.wrap(secret, _PLACE), made=now))
-    return Ed25519PrivateKey.from_private_bytes(secret.reveal())
+    if wrapped is None:
+        raise StoreError("no server was started on this store yet", code="store.empty")
+    return Ed25519PrivateKey.from_private_bytes(wrapper.unwrap(wrapped, _PLACE).reveal())
+
+
+def _make_signer(connection: Connection, wrapper: Wrapper, now: float) -> None:
+    if connection.execute(select(audit_signer.c.id)).scalar() is None:
+        wrapped = wrapper.wrap(Secret.random(32), _PLACE)
+        connection.execute(insert(audit_signer).values(id=1, wrapped=wrapped, made=now))
 
 
 def keep(connection: Connection, length: int, line: str) -> None:
