@@ -23,6 +23,7 @@ from mcsec.kms.config import Configuration, load
 from mcsec.kms.issuers import open_local
 from mcsec.lab.bench.timing import yardstick
 from mcsec.lab.init import make_domain
+from mcsec.net.https import run
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.kms.exchange import Exchange, init_path, keyprov_path
 from mcsec.net.tls import client_context
@@ -89,7 +90,8 @@ class KmsReport:
 def measure(requests: int, identities: int, progress: Callable[[str], None]) -> KmsReport:
     """Measure with ``requests`` of each kind in a round; before that, provision ``identities`` more."""
     with tempfile.TemporaryDirectory(prefix="mcsec-bench-") as name:
-        return asyncio.run(_measure(Path(name) / "domain", requests, identities, progress))
+        # The load shares the machine with what it measures: the less it costs, the less it disturbs.
+        return run(_measure(Path(name) / "domain", requests, identities, progress))
 
 
 async def _measure(
@@ -160,8 +162,6 @@ def serve(kind: str, *arguments: str) -> None:
     """The measured process, on one core: a KMS as ``mcsec run kms`` runs it, or the yardstick."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    from mcsec.net.https import run
-
     run(_serve_kms(*arguments) if kind == "kms" else _serve_plain(*arguments))
 
 
