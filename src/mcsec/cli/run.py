@@ -37,6 +37,24 @@ def bmsc(config: ConfigOption) -> None:
     asyncio.run(_bmsc(config))
 
 
+@app.command("gms")
+def gms(config: ConfigOption) -> None:
+    """Run the GMS. Prints its HTTPS address on one line when it is ready to serve; logs on standard error."""
+    asyncio.run(_gms(config))
+
+
+async def _gms(config: Path) -> None:
+    from mcsec.gms.config import load
+    from mcsec.gms.observe import Observer
+    from mcsec.gms.service import running
+    from mcsec.net.https import stopping
+
+    stop = stopping()
+    async with running(load(config), Observer(), time.time()) as service:
+        print(service.address, flush=True)
+        await stop.wait()
+
+
 async def _bmsc(config: Path) -> None:
     from mcsec.bmsc.running import running
     from mcsec.net.https import stopping

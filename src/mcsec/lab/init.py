@@ -133,6 +133,59 @@ areas = [1]
 address = "239.255.77.2"
 port = 42001
 
+# The GMS (`mcsec run gms`): group documents, and the keys of the groups that are at home here.
+[gms]
+uri = "gms.$domain"
+# Where members and servers reach it (HTTPS, XCAP), and with which certificate.
+listen = "127.0.0.1:8444"
+certificate = "tls/gms.pem"
+key = "tls/gms.key"
+database = "gms.db"
+kek = "file:kek"
+# Operators' API: a socket that only this user can open. The CLI uses it.
+admin = "unix:gms.sock"
+# Health, readiness and metrics by plain HTTP, such as "127.0.0.1:9444"; empty: only on the socket.
+operations = ""
+# MC service IDs that may make groups, and change every one. Others change those that they own.
+administrators = []
+# Further domains whose groups are at home here.
+serves = []
+# Believe tokens of the domain's own issuer, for its own users.
+local_issuer = true
+
+# MCX servers by the subject of their tokens. Ours reads group documents; any gets an MKFC of a group in Release 13 mode.
+[gms.servers]
+"mcx.$domain" = "mcx.$domain"
+
+# Where its own keys come from, and the certificates of partners whose users are members.
+[gms.kms]
+address = "https://127.0.0.1:8443"
+ca = "tls/ca.pem"
+token = "file:gms.token"
+
+# Seconds: how long a group key lives (0: for ever), when it is renewed before that, how long it is handed out before it
+# is active, and how long members are told of a revoked one. A member who is removed is excluded at once.
+[gms.keys]
+lifetime = 2592000
+renew_before = 86400
+overlap = 300
+revoked_for = 604800
+# Replace keys when a member joins, so that it cannot read what was recorded before.
+rotate_on_join = false
+
+# Keys sent by SIP as well: the next hop of all members, or of those of some domains. Empty: members fetch their keys.
+[gms.push]
+core = ""
+ca = "tls/ca.pem"
+# [gms.push.routes]
+# "$domain" = "tls:127.0.0.1/mcx.$domain:5061"
+
+# Tokens of a partner's issuer count for the users of its domains only.
+# [[gms.issuers]]
+# issuer = "https://id.partner.example"
+# jwks = "partner.jwks.json"
+# domains = ["partner.example"]
+
 # The BM-SC emulator (`mcsec run bmsc`): broadcast bearers without a mobile network. It never sees a key.
 [bmsc]
 host = "bmsc.$domain"
@@ -190,16 +243,17 @@ async def make_domain(directory: Path, domain: str, now: float) -> dict[str, Any
     config = load(file)
     issuer = create_local(config, config.kek())
     await create(config, now)
-    _write_secretly(
-        directory / "server.token",
-        issuer.issue(
-            f"{ENTITIES['server']}.{domain}",
-            audience=config.kms.uri,
-            scopes=config.kms.tokens.scopes,
-            now=now,
-            lifetime=_TOKEN_LIFETIME,
-        ),
-    )
+    for entity in ("server", "gms"):
+        _write_secretly(
+            directory / f"{entity}.token",
+            issuer.issue(
+                f"{ENTITIES[entity]}.{domain}",
+                audience=config.kms.uri,
+                scopes=config.kms.tokens.scopes,
+                now=now,
+                lifetime=_TOKEN_LIFETIME,
+            ),
+        )
     return {
         "domain": domain,
         "config": str(file),
@@ -210,6 +264,7 @@ async def make_domain(directory: Path, domain: str, now: float) -> dict[str, Any
             "issuer.key": "key of the domain's own token issuer, under wrap",
             "issuer.jwks.json": "what checks its tokens",
             "server.token": "proves the MCX server to the KMS, for one year",
+            "gms.token": "proves the GMS to the KMS, for one year",
             "tls/": "development CA and certificates; bring your own for a deployment",
         },
     }
