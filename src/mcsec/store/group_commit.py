@@ -7,21 +7,30 @@ order in which they were handed in.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, groupby
 from typing import Any, Self
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Executable, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from mcsec.errors import LocalError
 from mcsec.store.database import Database, StoreError
+from mcsec.store.tables import writers
 
 #: Writes that go into one transaction at most: bounds memory and how long readers of the disk wait.
 _MOST = 4096
 #: Seconds between attempts while the disk refuses.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+
+
+_COUNT = upsert(writers)
+_COUNT = _COUNT.on_conflict_do_update(index_elements=["writer"], set_={"number": _COUNT.excluded.number})
+_FORGET = delete(writers).where(writers.c.writer == bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,16 @@ class _Waiting:
     done: asyncio.Future[Any]
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """A batch on its way to the disk. ``again``: it was tried before, and what became of that may not be known."""
+
+    number: int
+    batch: list[_Waiting]
+    results: list[Any] = field(default_factory=list)
+    again: bool = False
+
+
 class GroupCommit:
     """The one writer of a process; use it as an async context manager.
 
@@ -64,6 +83,11 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        #: Under this name a shared database knows which of our transactions was the last.
+        self._name = secrets.token_hex(8)
+        self._attempt: _Attempt | None = None
+        # How many of those that wait are to be written alone, because together with others they were refused.
+        self._apart = 0
         # How many were handed in, and which of them was the last with a firm write.
         self._entered = self._firm = 0
         self.healthy = True
@@ -79,6 +103,11 @@ class GroupCommit:
         self._wake.set()
         if self._task is not None:
             await self._task
+        if self._database.shared and self.healthy:
+            with suppress(StoreError):
+                await self._database.transact(
+                    lambda connection: connection.execute(_FORGET, {"name": self._name})
+                )
 
     def submit(self, writes: Iterable[Write]) -> asyncio.Future[Any]:
         """Hand in writes; the future is done when they are on the disk."""
@@ -138,16 +167,16 @@ class GroupCommit:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            batch = self._next_batch()
+            attempt = self._attempt = self._attempt or _Attempt(self.transactions + 1, self._next_batch())
             try:
-                results = await self._commit(batch)
+                await self._commit(attempt)
             # What a caller handed in may be anything; the writer serves the others on.
             except Exception as error:  # noqa: BLE001
                 if not (isinstance(error, StoreError) and error.passing):
-                    # Whoever handed in what no database takes hears of it alone; the others are written without it.
-                    await self._one_by_one(batch, error)
-                    del self._queue[: len(batch)]
+                    self._attempt = None
+                    self._refused(attempt.batch, error)
                     continue
+                attempt.again = True
                 self.healthy = False
                 self._on_failure(error)
                 if self._closing:
@@ -156,45 +185,43 @@ class GroupCommit:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
                 continue
+            self._attempt = None
             self.healthy, wait = True, _FIRST_WAIT
-            del self._queue[: len(batch)]
-            for waiting, result in zip(batch, results, strict=True):
+            self._done_with(len(attempt.batch))
+            for waiting, result in zip(attempt.batch, attempt.results, strict=True):
                 if not waiting.done.done():
                     waiting.done.set_result(result)
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
         size = 0
-        for waiting in self._queue:
+        for waiting in self._queue[:1] if self._apart else self._queue:
             if batch and size + len(waiting.writes) > _MOST:
                 break
             batch.append(waiting)
             size += len(waiting.writes)
         return batch
 
-    async def _commit(self, batch: list[_Waiting]) -> list[Any]:
-        results = await self._database.transact(partial(_apply, [(one.writes, one.work) for one in batch]))
+    async def _commit(self, attempt: _Attempt) -> None:
+        work = partial(_apply, self._name if self._database.shared else None, attempt)
+        await self._database.transact(work)
         self.transactions += 1
-        return results
 
-    async def _one_by_one(self, batch: list[_Waiting], first: Exception) -> None:
-        for waiting in batch:
-            if len(batch) == 1:
-                error: Exception | None = first
-            else:
-                error = None
-                try:
-                    results = await self._commit([waiting])
-                except Exception as refused:  # noqa: BLE001  # as in _run
-                    error = refused
-                else:
-                    if not waiting.done.done():
-                        waiting.done.set_result(results[0])
-            if error is not None and not waiting.done.done():
-                kind = type(error).__name__
-                waiting.done.set_exception(
-                    error if isinstance(error, LocalError) else StoreError(f"a write was refused: {kind}")
-                )
+    def _done_with(self, number: int) -> None:
+        del self._queue[:number]
+        self._apart = max(self._apart - number, 0)
+
+    def _refused(self, batch: list[_Waiting], error: Exception) -> None:
+        """Whoever handed in what no database takes hears of it alone; the others are written without it."""
+        if len(batch) > 1:
+            self._apart = len(batch)
+            return
+        self._done_with(1)
+        if not batch[0].done.done():
+            kind = type(error).__name__
+            batch[0].done.set_exception(
+                error if isinstance(error, LocalError) else StoreError(f"a write was refused: {kind}")
+            )
 
     def _give_up(self, error: StoreError) -> None:
         for waiting in self._queue:
@@ -203,20 +230,30 @@ class GroupCommit:
         self._queue.clear()
 
 
-def _apply(batch: list[tuple[list[Write], Work | None]], connection: Connection) -> list[Any]:
-    """Everything of a batch in its order; the results of what was to be done."""
+def _apply(name: str | None, attempt: _Attempt, connection: Connection) -> None:
+    """Everything of a batch in its order, and the results of what was to be done.
+
+    ``name``: of the writer, where the way to the database may fail after a commit and before its answer. Such a batch
+    is not applied again.
+    """
+    if name is not None:
+        if attempt.again:
+            last = connection.execute(select(writers.c.number).where(writers.c.writer == name)).scalar()
+            if last is not None and last >= attempt.number:
+                return
+        connection.execute(_COUNT, {"writer": name, "number": attempt.number})
     results: list[Any] = []
     pending: list[Write] = []
-    for writes, work in batch:
-        pending += writes
-        if work is None:
+    for waiting in attempt.batch:
+        pending += waiting.writes
+        if waiting.work is None:
             results.append(None)
             continue
         _execute(connection, pending)
         pending = []
-        results.append(work(connection))
+        results.append(waiting.work(connection))
     _execute(connection, pending)
-    return results
+    attempt.results = results
 
 
 def _execute(connection: Connection, writes: list[Write]) -> None:
