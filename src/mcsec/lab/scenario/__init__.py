@@ -1,0 +1,1 @@
+"""Scenarios: what a lab plays, from a file. ``format`` says what a file may hold."""
