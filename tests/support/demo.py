@@ -109,7 +109,6 @@ class PaperBearer:
     def __init__(self) -> None:
         self.active = SimpleNamespace(tmgi=Tmgi(0x00A001, "001", "01"), flow=0)
         self.bmsc = SimpleNamespace(counters=Counter())
-        self.sender = self
         self._senders: dict[object, MulticastSender] = {}
 
     def send(self, packet: BearerPacket, to: tuple[IPv4Address, int]) -> None:
@@ -131,6 +130,8 @@ async def paper_bearer(*_: object) -> AsyncIterator[PaperBearer]:
 
 class PaperSignalling:
     """What the story wants of server and clients, without SIP and store: key messages come at once, reports too."""
+
+    server = None
 
     def __init__(self, kms: PaperKms, mdsi: str, now: float) -> None:
         keys, public = kms.made.identity(mdsi, now), kms.public

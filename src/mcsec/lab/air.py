@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Self
@@ -20,7 +20,7 @@ from mcsec.crypto.srtp import BearerPacket
 from mcsec.ids import Tmgi
 from mcsec.keys.events import Event
 from mcsec.keys.kinds import Traffic
-from mcsec.net.mb2u import Mb2uSender
+from mcsec.net.mb2u import Place
 from mcsec.net.multicast import MulticastGroup, MulticastReceiver, Source
 from mcsec.net.unicast import Address, UnicastEndpoint
 from mcsec.server.signalling import OnBearer, Sent, ToClient
@@ -61,25 +61,35 @@ class _Ear:
     heard: list[Event] = field(default_factory=list)
 
 
+def subchannels() -> Mapping[Traffic, MulticastGroup]:
+    """The multicast groups of a bearer: a fresh address and ports, so that two runs on one machine do not hear one
+    another. The ports are below those that the system gives out by itself.
+    """
+    address = IPv4Address("239.192.0.0") + secrets.randbits(18)
+    base = 20_000 + 4 * secrets.randbelow(3_000)
+    return {
+        Traffic.SUBCHANNEL_CONTROL: MulticastGroup(address, base),
+        Traffic.MBMS_FLOOR: MulticastGroup(address, base + 1),
+        Traffic.GROUP_MEDIA: MulticastGroup(address, base + 2),
+    }
+
+
 class Air:
     """The bearer ``tmgi`` for the call of one group.
 
     :ivar tap: every datagram that was heard, in order. :ivar counts: what was sent, by path.
     """
 
-    def __init__(self, tmgi: Tmgi, bearer: Mb2uSender) -> None:
-        """:param bearer: takes each broadcast packet to the BM-SC."""
+    def __init__(
+        self,
+        tmgi: Tmgi,
+        groups: Mapping[Traffic, MulticastGroup],
+        to_bearer: Callable[[BearerPacket, Place], None],
+    ) -> None:
+        """:param groups: the subchannels. :param to_bearer: takes each broadcast packet to the BM-SC."""
         self.tmgi = tmgi
-        self._bearer = bearer
-        # A fresh address and ports, so that two runs on one machine do not hear one another. The ports are below
-        # those that the system gives out by itself.
-        address = IPv4Address("239.192.0.0") + secrets.randbits(18)
-        base = 20_000 + 4 * secrets.randbelow(3_000)
-        self.groups = {
-            Traffic.SUBCHANNEL_CONTROL: MulticastGroup(address, base),
-            Traffic.MBMS_FLOOR: MulticastGroup(address, base + 1),
-            Traffic.GROUP_MEDIA: MulticastGroup(address, base + 2),
-        }
+        self.groups = groups
+        self._to_bearer = to_bearer
         self.tap: list[Heard] = []
         self.counts: dict[str, Count] = {}
         self._tap = MulticastReceiver(self._record)
@@ -152,7 +162,7 @@ class Air:
     def broadcast(self, packet: BearerPacket, traffic: Traffic) -> None:
         """One packet for everyone, sent once over MB2-U."""
         group = self.groups[traffic]
-        self._bearer.send(packet, (group.address, group.port))
+        self._to_bearer(packet, (group.address, group.port))
         self._count("bearer", len(packet.octets))
 
     async def until(self, condition: Callable[[], bool]) -> bool:

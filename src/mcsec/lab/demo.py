@@ -14,16 +14,18 @@ from tempfile import TemporaryDirectory
 from mcsec.keys.kinds import Traffic
 from mcsec.lab.acts import locked_out, media_unread, protected_broadcast, refusals
 from mcsec.lab.adversary import Adversary
-from mcsec.lab.air import Air
+from mcsec.lab.air import Air, subchannels
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.domain import lab_domain
 from mcsec.lab.evidence import key_rows, write_capture, write_keylog
 from mcsec.lab.keying import give_group_keys, give_signalling_keys
-from mcsec.lab.mb2 import LabBearer, lab_bearer
+from mcsec.lab.mb2 import AREA, LabBearer, lab_bearer
 from mcsec.lab.release_13 import control_statement, release_13
 from mcsec.lab.seeded import WARNING, fixed_randomness
 from mcsec.lab.signalling import sip_signalling
 from mcsec.lab.stage import Say, Stage
+from mcsec.server.bearers.bearer import Wish
+from mcsec.server.bearers.joint import Plan
 
 LISTENERS = 4
 GROUP = "sip:rescue@b.example"
@@ -55,12 +57,18 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
         b = await stack.enter_async_context(lab_domain(home, "b.example", now))
         say("Servers and clients fetch their keys over HTTPS, each with its own access token")
         await a.kms.trust(b.kms, now)
-        bearer = await stack.enter_async_context(lab_bearer(a.kms.configuration.path("tls"), a.name, a.mdsi))
-        say(f"A's server activated bearer {bearer.active.tmgi} at A's BM-SC (MB2-C over TLS)")
-        air = await stack.enter_async_context(Air(bearer.active.tmgi, bearer.sender))
         signalling = await stack.enter_async_context(
             sip_signalling(a.kms, a.mdsi, [GROUP, RELEASE_13_GROUP], now)
         )
+        groups = subchannels()
+        control = groups[Traffic.SUBCHANNEL_CONTROL]
+        plan = Plan("demo", Wish((AREA,)), control.address, control.port, frozenset({GROUP}))
+        tls = a.kms.configuration.path("tls")
+        bearer = await stack.enter_async_context(lab_bearer(tls, a.name, a.mdsi, signalling.server, plan))
+        say(
+            f"A's server activated bearer {bearer.active.tmgi} at A's BM-SC (MB2-C over TLS), with an MSCCK of its own"
+        )
+        air = await stack.enter_async_context(Air(bearer.active.tmgi, groups, bearer.send))
         stage = Stage(
             a,
             b,

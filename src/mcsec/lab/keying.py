@@ -27,6 +27,6 @@ async def give_signalling_keys(stage: Stage) -> None:
     stage.say("A's clients log on over SIP and TLS, each with its access token, and upload their CSKs")
     for client in stage.listeners:
         await stage.signalling.log_on(client, stage.groups, stage.air)
-    stage.say("A's server makes a MuSiK for the group and an MSCCK for the bearer, and announces it")
+    stage.say("A's server makes a MuSiK for the group, and announces the bearer with its MSCCK")
     await stage.signalling.give_keys(stage.group, stage.listeners, stage.air)
     stage.say(f"{len(stage.key_messages)} I_MESSAGEs verified and opened, each by its receiver")

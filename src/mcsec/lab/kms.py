@@ -59,9 +59,11 @@ class LabKms:
     async def master_keys(self) -> KmsMasterKeys:
         """The master secrets, as somebody has them who took over the machine: database and wrapping key."""
         configuration = self.configuration
-        database = await Database.open(configuration.path(configuration.kms.database), configuration.kek())
+        file = configuration.path(configuration.kms.database)
+        database = await Database.open(file, configuration.kek(), read_only=True)
         try:
-            row = await database.transact(lambda connection: KmsTables(connection, database.wrapper).master())
+            async with database.read() as connection:
+                row = await connection.run_sync(lambda plain: KmsTables(plain, database.wrapper).master())
         finally:
             await database.close()
         if row is None:

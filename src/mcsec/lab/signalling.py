@@ -34,7 +34,6 @@ from mcsec.net.sip.peer import Hop, Trust
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.tls import client_context, server_context
 from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
-from mcsec.server.announcement import Bearer
 from mcsec.server.engine import ServerEngine
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import Identity, McServer, ServiceSettings
@@ -59,14 +58,14 @@ _CLIENT_IDS = uuid.UUID("5d3c0d0e-2f6b-4a52-8f0e-6d2f0c0b7a11")
 class SipSignalling:
     """A's server and the way between it and its clients.
 
-    :ivar engine: what the server decides by.
+    :ivar server: A's server. :ivar engine: what it decides by.
     """
 
     def __init__(
         self, server: McServer, database: Database, host: ClientHost, kms: LabKms, mdsi: str
     ) -> None:
         self.engine: ServerEngine = server.function.engine
-        self._server, self._database, self._host = server, database, host
+        self.server, self._database, self._host = server, database, host
         self._kms, self._mdsi = kms, mdsi
 
     async def log_on(self, client: ClientEngine, groups: Collection[str], air: Air) -> None:
@@ -95,17 +94,23 @@ class SipSignalling:
         await logged_on.log_on(groups)
 
     async def give_keys(self, group: str, listeners: Collection[ClientEngine], air: Air) -> None:
-        """The server makes a MuSiK for ``group`` and announces the bearer with its MSCCK; the clients take both and say
-        that they listen.
+        """The server makes a MuSiK for ``group``; the clients take it, and with the announcement of the bearer its
+        MSCCK, and say that they listen.
         """
-        await self._server.make_musik(Scope.of(group))
-        place = air.groups[Traffic.SUBCHANNEL_CONTROL]
-        await self._server.announce(
-            Bearer(air.tmgi, (AREA,), place.address, place.port, groups=frozenset({group}))
-        )
+        await self.server.make_musik(Scope.of(group))
         kinds = {PurposeTag.MUSIK, PurposeTag.MSCCK}
         await self._until(
             air, "keys", lambda: all(kinds <= {key.kind.tag for key in one.keyring.keys} for one in listeners)
+        )
+        keydown = self.engine.keydown
+        await self._until(
+            air,
+            "answers",
+            lambda: all(
+                rotation.sending is not None and rotation.audience.holds(one.uri, rotation.sending.key_id)
+                for rotation in (keydown.musiks[group], keydown.msccks[str(air.tmgi)])
+                for one in listeners
+            ),
         )
         await self._until(
             air,
@@ -141,7 +146,7 @@ class SipSignalling:
 
     async def send(self, produce: Callable[[float], T]) -> T:
         """What ``produce(now)`` sends, with packet indexes that are reserved in the store before."""
-        return await self._server.send(produce)
+        return await self.server.send(produce)
 
     async def records(self) -> list[Record]:
         """The provenance of the server's keys, as its store has it."""
@@ -152,7 +157,7 @@ class SipSignalling:
 
     @property
     def _reports(self) -> int:
-        return self._server.events["ListeningReported"]
+        return self.server.events["ListeningReported"]
 
     def _ssrc(self, air: Air) -> int:
         return self.engine.ssrc(Traffic.SUBCHANNEL_CONTROL, air.tmgi)
