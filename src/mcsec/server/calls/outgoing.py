@@ -11,7 +11,7 @@ from mcsec.net.sip.calls import Call
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.inviting import CallRefused
 from mcsec.net.sip.message import Request
-from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.peer import Hop
 from mcsec.net.sip.ways import Target
 from mcsec.server.calls import bodies
 from mcsec.server.calls.bodies import Audio, Terms
@@ -120,7 +120,7 @@ class Outgoing:
         info = invitation(group, user, inviter, urgency)
         description = leg.describe(audio, FloorParameters(queueing=group.floor.queueing, ssrc=leg.ssrc))
         try:
-            request = await self._request(
+            request, flow = await self._request(
                 uri,
                 around.participating,
                 known.impu,
@@ -130,7 +130,7 @@ class Outgoing:
             )
             call = await around.endpoint.invite(
                 request,
-                target,
+                flow,
                 ring=around.policy.ring,
                 session_interval=around.policy.session_interval,
                 on_reinvite=answering(around, serving, leg, description),
@@ -225,10 +225,10 @@ class Outgoing:
         ]
         own = around.controlling if info.calling_group_id is not None else around.participating
         parts = bodies.parts(info, description)
-        request = await self._request(function, own, function, parts, headers, hop)
+        request, flow = await self._request(function, own, function, parts, headers, hop)
         try:
             call = await around.endpoint.invite(
-                request, hop, ring=around.policy.ring + 5.0, session_interval=around.policy.session_interval
+                request, flow, ring=around.policy.ring + 5.0, session_interval=around.policy.session_interval
             )
         except CallRefused as error:
             raise PartnerSaysNo(error) from None
@@ -246,15 +246,15 @@ class Outgoing:
         parts: Iterable[Part],
         headers: Iterable[tuple[str, str]],
         target: Target | None,
-    ) -> Request:
-        """An INVITE whose Contact says what we are."""
+    ) -> tuple[Request, Target | None]:
+        """An INVITE whose Contact says what we are, and the connection that it and all that follows it go by."""
         endpoint = self._around.endpoint
         content_type, body = multipart.encode(tuple(parts))
         contact = []
-        if target is not None:
-            flow = target if isinstance(target, Peer) else await endpoint.reach(target, len(body))
+        flow = await endpoint.reach(target, len(body)) if isinstance(target, Hop) else target
+        if flow is not None:
             contact.append(("Contact", f"{endpoint.contact_towards(own, flow)};{FEATURES}"))
-        return make_request(
+        request = make_request(
             "INVITE",
             uri,
             from_=own,
@@ -263,6 +263,7 @@ class Outgoing:
             body=body,
             content_type=content_type,
         )
+        return request, flow
 
     def _protected(self, user: str, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         csk = self._around.server.function.protecting(user)

@@ -1,0 +1,62 @@
+"""Group calls in one domain, from INVITE to BYE, with clients that talk: SIP over TCP, floor and media by UDP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcsec.client.audio import pcmu, speech
+from mcsec.client.calls.states import CallState
+from mcsec.ids import PurposeTag
+from mcsec.server.calls import events
+from mcsec.server.calls.groups import CallKind
+from support.call_domains import Domain, User, domain, gmk_of, until
+from support.calls import BOB, DAN, GROUP, group
+
+pytestmark = pytest.mark.anyio
+VOICE = speech.synthesise(0.2)
+EVA = "sip:eva@b.example"
+
+
+async def members(made: Domain, *users: str) -> list[User]:
+    key = gmk_of(GROUP)
+    return [await made.log_on(user, [GROUP], key) for user in users]
+
+
+async def test_a_prearranged_call_from_invite_to_bye(tmp_path: Path) -> None:
+    async with domain(tmp_path, "b.example", [group(BOB, DAN, EVA)]) as made:
+        bob, dan, eva = await members(made, BOB, DAN, EVA)
+        call = await bob.client.call(GROUP)
+        await until(lambda: all(GROUP in user.client.calls for user in (dan, eva)))
+        for user in (dan, eva):
+            user.listen(GROUP)
+        await until(lambda: made.of(events.CallEstablished))
+        assert await call.talk(VOICE) == 10
+        await until(lambda: all(len(user.heard) == len(VOICE) for user in (dan, eva)))
+        assert dan.heard == eva.heard == pcmu.decode(pcmu.encode(VOICE))
+        assert PurposeTag.GMK not in made.server.function.engine.kinds_held
+        bob.listen(GROUP)
+        await eva.listen(GROUP).talk(VOICE)
+        await until(lambda: len(bob.heard) == len(VOICE))
+        await call.leave()
+        await until(lambda: made.of(events.MemberLeft))
+        await dan.client.calls[GROUP].leave()
+        await until(
+            lambda: GROUP not in eva.client.calls and not made.calls.focuses and not made.calls.servings
+        )
+        assert made.calls.around.refused == {}
+        assert made.of(events.CallEnded)[0].reason == "too few members are left"  # type: ignore[attr-defined]  # of() gives the base class
+
+
+async def test_a_chat_with_an_implicit_request(tmp_path: Path) -> None:
+    async with domain(tmp_path, "b.example", [group(BOB, DAN, kind=CallKind.CHAT)]) as made:
+        bob, dan = await members(made, BOB, DAN)
+        call = await bob.client.call(GROUP, chat=True)
+        other = await dan.client.call(GROUP, chat=True, talk=True)
+        await other.until(lambda: other.may_talk, 5)
+        assert other.state is CallState.IN_CALL
+        other.release()
+        await call.leave()
+        await other.leave()
+        await until(lambda: not made.calls.servings)
