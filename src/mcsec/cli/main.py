@@ -17,8 +17,10 @@ from mcsec.cli import (
     demo,
     digest,
     explain,
+    gms,
     init,
     kms,
+    policy,
     server,
     store,
     token,
@@ -40,8 +42,10 @@ app.command("init")(init.init)
 run_entity.app.command("server")(server.server)
 app.add_typer(run_entity.app, name="run")
 app.add_typer(kms.app, name="kms")
+app.add_typer(gms.app, name="gms")
 app.add_typer(bmsc.app, name="bmsc")
 app.add_typer(bearers.app, name="bearers")
+app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
 app.add_typer(client.app, name="client")
 app.command("digest")(digest.digest)
