@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from support.netns import inside
 
 SCENARIOS = Path(__file__).parents[1] / "interop" / "sipp"
 MODES = {"UDP": "u1", "TCP": "t1"}
@@ -22,15 +25,21 @@ def free_port(transport: str) -> int:
 
 
 async def _start(
-    scenario: str, transport: str, directory: Path, *arguments: str, calls: int
+    scenario: str,
+    transport: str,
+    directory: Path,
+    *arguments: str,
+    calls: int,
+    namespace: str | None,
 ) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
+        *(() if namespace is None else ("ip", "netns", "exec", namespace)),
         "sipp",
         "-sf", str(SCENARIOS / f"{scenario}.xml"),
         "-t", MODES[transport],
         "-i", "127.0.0.1",
         "-m", str(calls),
-        "-timeout", "20",
+        "-timeout", "30",
         "-timeout_error",
         "-nostdin",
         "-trace_err",
@@ -44,15 +53,23 @@ async def _start(
 
 
 async def _succeed(process: asyncio.subprocess.Process, directory: Path) -> None:
-    status = await asyncio.wait_for(process.wait(), 30)
+    async with asyncio.timeout(40):
+        status = await process.wait()
     errors = directory / "errors.log"
     assert status == 0, errors.read_text(errors="replace") if errors.exists() else f"sipp ended with {status}"
 
 
 async def sipp_client(
-    scenario: str, transport: str, port: int, directory: Path, *arguments: str, calls: int = 1, rate: int = 50
+    scenario: str,
+    transport: str,
+    port: int,
+    directory: Path,
+    *arguments: str,
+    calls: int = 1,
+    rate: int = 50,
+    namespace: str | None = None,
 ) -> None:
-    """Let SIPp make calls to a port and fail unless all succeed."""
+    """Let SIPp make calls to a port and fail unless all succeed. ``namespace``: the network namespace it is in."""
     local = str(free_port(transport))
     process = await _start(
         scenario,
@@ -60,19 +77,28 @@ async def sipp_client(
         directory,
         *("-p", local, "-r", str(rate), *arguments, f"127.0.0.1:{port}"),
         calls=calls,
+        namespace=namespace,
     )
     await _succeed(process, directory)
 
 
 @asynccontextmanager
 async def sipp_server(
-    scenario: str, transport: str, directory: Path, *arguments: str, calls: int = 1
+    scenario: str,
+    transport: str,
+    directory: Path,
+    *arguments: str,
+    calls: int = 1,
+    namespace: str | None = None,
 ) -> AsyncIterator[int]:
     """SIPp as a server at the port that this gives; it must have had its calls when the block ends."""
     port = free_port(transport)
-    process = await _start(scenario, transport, directory, "-p", str(port), *arguments, calls=calls)
+    process = await _start(
+        scenario, transport, directory, "-p", str(port), *arguments, calls=calls, namespace=namespace
+    )
     try:
-        await _bound(transport, port)
+        with inside(namespace) if namespace is not None else contextlib.nullcontext():
+            await _bound(transport, port)
         yield port
         await _succeed(process, directory)
     finally:

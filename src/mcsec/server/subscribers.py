@@ -58,6 +58,12 @@ class Subscribers:
                     ) from None
         return made
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """What is offered: the algorithms that the file has lines for, the preferred one first."""
+        named = {algorithm for _, algorithm in self.hashes}
+        return tuple(algorithm for algorithm in ALGORITHMS if algorithm in named) or ALGORITHMS
+
     def lookup(self, username: str, algorithm: str) -> Secret | None:
         """H(A1) of a user; None for nobody."""
         return self.hashes.get((username, algorithm))
@@ -84,7 +90,7 @@ class Credentials:
 
     def __init__(self, subscribers: Subscribers) -> None:
         self._subscribers = subscribers
-        self._digest = DigestServer(subscribers.realm, subscribers.lookup)
+        self._digest = DigestServer(subscribers.realm, subscribers.lookup, algorithms=subscribers.algorithms)
 
     def check(self, request: Request, impu: str, now: float) -> None:
         """Whether the credentials in ``request`` are those of somebody who owns ``impu``.
