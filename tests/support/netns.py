@@ -171,7 +171,7 @@ class _Relay:
 
 @contextlib.asynccontextmanager
 async def relay(pair: Pair, front: str, back: str, target: tuple[str, int]) -> AsyncIterator[int]:
-    """A port of address ``front`` in the far namespace; what comes there goes on to ``target``, from address ``back``."""
+    """A port of address ``front`` in the far namespace; what comes there goes on to ``target`` from ``back``."""
     made = _Relay(pair, back, target)
     try:
         yield await made.open((front, 0))
