@@ -14,16 +14,16 @@ from typing import Protocol
 from mcsec._core import Secret
 from mcsec.client.config import Configuration
 from mcsec.crypto.kms_keys import IdentityKeys, KmsPublicKeys
-from mcsec.crypto.uid import period_start
-from mcsec.errors import CheckFailed, McsecError
+from mcsec.errors import McsecError
 from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
+from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context
 from mcsec.store.kek import Kek, WrapError, create_kek_file
 from mcsec.wire.kms.protect import ProtectionKeys
 
-#: Keys are fetched this long before their period begins, in seconds; where the KMS does not have them yet, later.
-MARGIN = 86_400.0
+#: Seconds between looks at what changed about KMSs and revoked users.
+LOOK = 3600.0
 _RETRY = 600.0
 #: Seconds after which the clock is looked at again.
 _LONGEST = 3600.0
@@ -51,41 +51,23 @@ class KeySource(Protocol):
 
 
 class KmsSource:
-    """From the KMS, by its HTTPS interface. Connects only while it fetches."""
+    """From the KMS, by its HTTPS interface."""
 
-    def __init__(
-        self,
-        connect: Callable[[], KmsClient],
-        book: CertificateBook,
-        user: str,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        """:param connect: a client of the KMS that fills ``book``."""
-        self._connect, self._book, self._user, self._now = connect, book, user, now
-        self._held: dict[int, IdentityKeys] = {}
+    def __init__(self, upkeep: Upkeep, now: Callable[[], float] = time.time) -> None:
+        self._upkeep, self._now = upkeep, now
 
     async def fetch(self) -> Provisioned:
         """See :class:`KeySource`.
 
         :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
         """
-        async with self._connect() as client:
-            found = await client.provision(self._user)
-        self._held |= {keys.period_no: keys for keys in found}
-        present = self._book.own().period_at(self._now())
-        # The last period's keys still open messages that were under way.
-        self._held = {period: keys for period, keys in self._held.items() if period >= present - 1}
-        if present not in self._held:
-            raise CheckFailed("the KMS gave no keys for the present key period", code="client.no-keys")
-        now = self._now()
-        kms = (self._book.of_kms(certificate.kms_uri, now) for certificate in self._book.certificates())
-        return Provisioned(tuple(self._held.values()), tuple(kms))
+        await self._upkeep.fetch()
+        known = self._upkeep.book.usable(self._now())
+        return Provisioned(tuple(self._upkeep.held.values()), tuple(known))
 
     async def due(self) -> float:
         """See :class:`KeySource`."""
-        public = self._book.own()
-        latest = max(self._held, default=public.period_at(self._now()))
-        return period_start(latest + 1, public.period, public.offset) - MARGIN
+        return self._upkeep.due()
 
 
 class KeptPair:
@@ -175,18 +157,16 @@ class KmsSources:
             secret: Secret = config.token(number, for_kms=True)
             return secret.reveal().decode()
 
-        def connect() -> KmsClient:
-            client = KmsClient(
+        async def connect() -> KmsClient:
+            return KmsClient(
                 settings,
                 token,
                 self._tls,
                 keys=None if pair is None else pair.load(),
                 keep=None if pair is None else pair.keep,
             )
-            client.book = self._book
-            return client
 
-        return KmsSource(connect, self._book, profile.mc_service_id)
+        return KmsSource(Upkeep(connect, self._book, profile.mc_service_id, look=LOOK))
 
     def _pair(self, number: int, client_id: str) -> KeptPair:
         kms = self._config.kms

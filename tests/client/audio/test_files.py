@@ -110,10 +110,23 @@ def test_a_pause_between_talkers_is_silence_and_a_long_one_is_cut(tmp_path: Path
 
 def test_of_two_who_talk_at_once_the_first_is_written_and_other_codecs_are_not(tmp_path: Path) -> None:
     with Recorder(tmp_path / "heard.wav") as recorder:
-        recorder.frame(frames(VOICE[:160], 1)[0], 100.0)
-        recorder.frame(frames(VOICE[:160], 2)[0], 100.01)
-        recorder.frame(Frame(1, 97, 160, b"amr", False, 0), 100.02)
-    assert (recorder.beside, recorder.foreign, recorder.samples) == (1, 1, 160)
+        for number, (one, other) in enumerate(zip(frames(VOICE, 1), frames(VOICE, 2), strict=True)):
+            recorder.frame(one, 100 + number / 50)
+            recorder.frame(other, 100.01 + number / 50)
+        recorder.frame(Frame(1, 97, 160, b"amr", False, 0), 101.0)
+        recorder.frame(frames(VOICE[:160], 1, 8000)[0], 101.02)
+    assert (recorder.beside, recorder.foreign) == (50, 1)
+    assert wav.read(tmp_path / "heard.wav")[:8000] == pcmu.decode(pcmu.encode(VOICE))
+
+
+def test_a_talker_who_follows_at_once_loses_nothing(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "heard.wav") as recorder:
+        for number, frame in enumerate(frames(VOICE, 1)):
+            recorder.frame(frame, 100 + number / 50)
+        for number, frame in enumerate(frames(VOICE[:800], 2)):
+            recorder.frame(frame, 101 + number / 50)
+    heard = pcmu.decode(pcmu.encode(VOICE))
+    assert wav.read(tmp_path / "heard.wav") == heard + heard[:800]
 
 
 def test_nobody_talked(tmp_path: Path) -> None:

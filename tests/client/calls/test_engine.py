@@ -313,6 +313,18 @@ def test_the_floor_on_the_bearer_counts_as_by_unicast_once() -> None:
     assert scene.call.from_bearer(FloorHeard(NOW, GROUP, musik.key_id, later), NOW) == []
 
 
+def test_a_talker_is_named_once_however_often_the_server_says_so() -> None:
+    scene = in_call()
+    told = []
+    for number, talker in enumerate((TALKER, TALKER, user("eva"), TALKER)):
+        message = FloorTaken(ssrc=THEIRS, permission=True, sequence_number=number, granted_party=talker)
+        told += of(scene.hear(message), events.FloorTaken)
+    assert [event.talker for event in told] == [TALKER, user("eva"), TALKER]
+    scene.hear(FloorIdle(ssrc=THEIRS, sequence_number=5))
+    message = FloorTaken(ssrc=THEIRS, permission=True, sequence_number=6, granted_party=TALKER)
+    assert of(scene.hear(message), events.FloorTaken), "another burst"
+
+
 @pytest.mark.parametrize("first", [Path.UNICAST, Path.MBMS])
 def test_a_copy_of_media_by_the_other_path_is_no_replay(first: Path) -> None:
     scene = in_call()

@@ -12,7 +12,8 @@ from mcsec.client.audio.arrival import Frame
 
 #: Samples of silence at most: hours in which nobody talks would fill the disk.
 _LONGEST_GAP = 5 * pcmu.RATE
-#: Seconds without a frame after which another talker is written. Of two who talk at once the first is.
+#: Seconds without a frame after which a talker has stopped, when another one talks. Of two who talk at once the first
+#: is written; what the other says is kept until it is known which it was.
 _PAUSE = 0.2
 
 
@@ -29,31 +30,26 @@ class Recorder:
         self.samples = self.foreign = self.beside = 0
         # Of the last frame: its stream, where its timestamps end, and when it came.
         self._last: tuple[int, int, float] | None = None
+        self._kept: list[tuple[Frame, float]] = []
 
     def frame(self, frame: Frame, now: float) -> None:
         """One frame, in order."""
         if frame.payload_type != pcmu.PAYLOAD_TYPE:
             self.foreign += 1
             return
-        gap = 0
-        if self._last is not None:
-            ssrc, end, heard = self._last
-            if frame.ssrc != ssrc:
-                if now < heard + _PAUSE:
-                    self.beside += 1
-                    return
-                gap = round((now - heard - pcmu.FRAME_SECONDS) * pcmu.RATE)
-            else:
-                gap = frame.timestamp - end & 0xFFFFFFFF
-                if gap >= 1 << 31:
-                    # Timestamps went back: the talker began to count anew.
-                    gap = 0
-        self._write(array("h", bytes(2 * max(0, min(gap, _LONGEST_GAP)))))
-        self._write(pcmu.decode(frame.payload))
-        self._last = frame.ssrc, frame.timestamp + len(frame.payload) & 0xFFFFFFFF, now
+        if self._last is None or frame.ssrc == self._last[0]:
+            # Who was written goes on, so the others talk beside.
+            self.beside += len(self._kept)
+            self._kept.clear()
+            self._append(frame, now)
+            return
+        self._kept.append((frame, now))
+        if now >= self._last[2] + _PAUSE:
+            self._turn()
 
     def close(self) -> None:
         """Finish the file."""
+        self._turn()
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -63,6 +59,30 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _turn(self) -> None:
+        """Who was written has stopped; the first of the others goes on, and beside that one the rest."""
+        kept, self._kept = self._kept, []
+        for frame, now in kept:
+            if frame.ssrc == kept[0][0].ssrc:
+                self._append(frame, now)
+            else:
+                self.beside += 1
+
+    def _append(self, frame: Frame, now: float) -> None:
+        gap = 0
+        if self._last is not None:
+            ssrc, end, heard = self._last
+            if frame.ssrc != ssrc:
+                gap = round((now - heard - pcmu.FRAME_SECONDS) * pcmu.RATE)
+            else:
+                gap = frame.timestamp - end & 0xFFFFFFFF
+                if gap >= 1 << 31:
+                    # Timestamps went back: the talker began to count anew.
+                    gap = 0
+        self._write(array("h", bytes(2 * max(0, min(gap, _LONGEST_GAP)))))
+        self._write(pcmu.decode(frame.payload))
+        self._last = frame.ssrc, frame.timestamp + len(frame.payload) & 0xFFFFFFFF, now
 
     def _write(self, samples: array[int]) -> None:
         self._file.writeframesraw(pcmu.to_octets(samples))

@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mcsec.client.audio.arrival import Arrival, Frame
-from mcsec.client.calls.events import CallEnded, CallRefused, CallStarted, UplinkFailed, of_call
+from mcsec.client.calls.events import (
+    BurstOver,
+    CallEnded,
+    CallEvent,
+    CallRefused,
+    CallStarted,
+    FloorGranted,
+    FloorIdle,
+    FloorTaken,
+    UplinkFailed,
+    of_call,
+)
 from mcsec.client.calls.session import Address, Terms
 from mcsec.client.calls.states import CallState, CallStep, follow
 from mcsec.client.calls.uplink import FloorUplink, MediaUplink
@@ -102,6 +113,8 @@ class CallEngine:
         self._floor_up = FloorUplink(client, ssrc)
         self._media_up = MediaUplink(client, wish.group, ssrc)
         self._silent = True
+        # Of whom the user was told last that they talk: name, SSRC, whether beside another.
+        self._talker: tuple[str | None, int | None, bool] | None = None
 
     # --- call control
 
@@ -324,10 +337,21 @@ class CallEngine:
             if isinstance(output, Send):
                 done += self._send(output, now)
             elif isinstance(output, Event):
-                done.append(of_call(self.group, output))
+                done += self._told(of_call(self.group, output))
         if not self.floor.may_talk:
             self._silent = True
         return done
+
+    def _told(self, event: CallEvent) -> list[CallEvent]:
+        """What is news to the user: a talker is named once, however often and by how many paths the server says so."""
+        if isinstance(event, FloorTaken):
+            talker = (event.talker, event.ssrc, event.beside)
+            if talker == self._talker:
+                return []
+            self._talker = talker
+        elif isinstance(event, FloorIdle | FloorGranted | BurstOver):
+            self._talker = None
+        return [event]
 
     def _send(self, output: Send, now: float) -> list[Output]:
         if self.terms is None:
