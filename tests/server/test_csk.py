@@ -21,7 +21,7 @@ ANN, EVE = user("ann"), user("eve")
 @pytest.fixture
 def csks() -> Csks:
     receiver = Receiver([kms(kms_of(A)).identity(mdsi(A))], [kms(kms_of(A)).public], ReplayCache())
-    return Csks(A, kms_of(A), receiver)
+    return Csks(A, kms_of(A), receiver, Maker(A, mdsi(A)), {})
 
 
 def csk(owner: str = ANN) -> Key:
@@ -75,7 +75,10 @@ def test_another_kms_signs_for_the_name(csks: Csks) -> None:
 def test_a_known_foreign_kms_counts_no_more(csks: Csks) -> None:
     both = [kms(kms_of(domain)).public for domain in (A, B)]
     receiver = Receiver([kms(kms_of(A)).identity(mdsi(A))], both, ReplayCache())
-    assert refused(Csks(A, kms_of(A), receiver), upload(csk(), ANN, B)) == "mikey.wrong-kms"
+    assert (
+        refused(Csks(A, kms_of(A), receiver, Maker(A, mdsi(A)), {}), upload(csk(), ANN, B))
+        == "mikey.wrong-kms"
+    )
 
 
 def test_an_upload_for_another_server(csks: Csks) -> None:

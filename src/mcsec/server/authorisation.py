@@ -15,7 +15,7 @@ from mcsec.keys.key import Key
 from mcsec.mikey.message import IMessage
 from mcsec.net.tokens import Claims
 from mcsec.server.events import ClientAuthorised, ClientLeft
-from mcsec.server.function import Done, Function, lookup_of
+from mcsec.server.function import CskLookup, Done, Function
 from mcsec.server.users import User
 from mcsec.store import deliveries, server
 from mcsec.store.server import StoredUser
@@ -58,7 +58,7 @@ def read(function: Function, parts: Sequence[Part], now: float) -> Claim | None:
     keys = None
     if csk is not None:
         (owner,) = csk.scope.names
-        keys = lookup_of(csk, owner)
+        keys = CskLookup([csk], owner)
     protected = csk is not None and function.settings.protection
     body = mc_bodies.read(parts, keys, protected=protected)
     token, user, client = body.info.access_token, body.info.request_uri, body.info.client_id

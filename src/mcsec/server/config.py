@@ -103,6 +103,7 @@ class ServerSection(_Section):
     protection: bool = True
     csk_required: bool = False
     most_groups: int = Field(default=50, ge=0, le=1000)
+    csk_lifetime: float = Field(default=0.0, ge=0)
     default_musik: bool = True
     key_lifetime: float = Field(default=86_400.0, ge=60)
     scopes: list[str] = ["3gpp:mc:ptt_service"]
@@ -264,3 +265,4 @@ class Configuration:
                 hint="write tls:HOST:PORT, tcp:HOST:PORT or udp:HOST:PORT",
             )
         return transport.upper(), host.strip("[]"), int(port)
+                section.csk_lifetime or None,

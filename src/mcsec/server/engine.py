@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag, Tmgi
-from mcsec.keys.events import Event, KeyDestroyed, KeyReceived
+from mcsec.keys.events import Event, KeyDeliveryRefused, KeyDestroyed, KeyReceived
 from mcsec.keys.key import Key, Scope
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.policy import GroupRules, Question, Refuse, SenderKeys, decide
@@ -59,7 +59,7 @@ class ServerEngine:
         self.keydown = KeyDownload(domain, initiator, clients, policy)
         self._members = Membership(self.keydown)
         self.notebook = Notebook(domain, self.keydown)
-        self.csks = Csks(domain, clients.kms.kms_uri, receiver)
+        self.csks = Csks(domain, clients.kms.kms_uri, receiver, self.keydown.maker, self.keydown.csks)
         self._release_13 = Release13(receiver)
         self._spks: dict[str, Key] = {}
         self._keys = SenderKeys(
@@ -115,8 +115,15 @@ class ServerEngine:
 
     def drop_csk(self, client: str, reason: str, now: float) -> list[Event]:
         """Forgets the CSK of a client that logged off."""
-        before = self.csks.held.get(client)
-        return self.notebook.note(self.csks.drop(client, reason, now), before)
+        before = self.csks.readable(client)
+        return self.notebook.note(self.csks.drop(client, reason, now), *before)
+
+    def replace_csk(self, client: str, now: float, lifetime: float | None = None) -> list[Event]:
+        """Makes a CSK for ``client`` in place of the present one, which stays in force until the client has the other.
+
+        :raises InvalidValue: the client has no CSK.
+        """
+        return self.notebook.note(self.csks.offer(client, now, self.keydown.live, lifetime))
 
     def make_musik(
         self, scope: Scope, members: Iterable[str], now: float, lifetime: float | None = None
@@ -195,11 +202,22 @@ class ServerEngine:
 
     def held(self, clients: Iterable[str], key_id: KeyId, now: float) -> list[Event]:
         """These clients answered that they accepted a key."""
+        if key_id.tag is PurposeTag.CSK:
+            return self.csk_accepted(key_id, now)
         rotation = self.keydown.rotation_of(key_id)
         return [] if rotation is None else self.notebook.note(rotation.held_by(clients, key_id, now))
 
+    def csk_accepted(self, key_id: KeyId, now: float) -> list[Event]:
+        """A client showed that it holds the CSK that it was offered: by its answer, or by using it."""
+        epoch = self.keydown.csks.get(key_id)
+        before = None if epoch is None else self.csks.held.get(next(iter(epoch.key.scope.names)))
+        return self.notebook.note(self.csks.accepted(key_id, now), before)
+
     def refused(self, client: str, key_id: KeyId, reason: str, now: float) -> list[Event]:
         """The client answered that it does not accept a key."""
+        if key_id.tag is PurposeTag.CSK:
+            told: list[Event] = [KeyDeliveryRefused(now, key_id, client, reason)]
+            return self.notebook.note(told + self.csks.refused(key_id, now))
         rotation = self.keydown.rotation_of(key_id)
         return [] if rotation is None else self.notebook.note(rotation.refused(client, key_id, reason, now))
 
@@ -226,7 +244,9 @@ class ServerEngine:
 
     def poll(self, now: float) -> list[Event]:
         """Does what is due: keys are switched, retired and destroyed."""
-        return self.notebook.note(self.keydown.poll(now))
+        gone = self.csks.expire(now)
+        happened: list[Event] = [KeyDestroyed(now, key.key_id, "superseded") for key in gone]
+        return self.notebook.note(happened, *gone) + self.notebook.note(self.keydown.poll(now))
 
     def next_timer(self) -> float | None:
         """When :meth:`poll` has something to do; None: not before something else happens."""

@@ -6,7 +6,7 @@ Sans-I/O: a procedure takes what came and ``now``, and gives a :class:`Done`. Wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -21,7 +21,7 @@ from mcsec.server.users import Users
 from mcsec.store import deliveries, server
 from mcsec.store.group_commit import Write
 from mcsec.store.wrapping import Wrapper
-from mcsec.wire.xmlsec import KeyLookup, XmlKeys
+from mcsec.wire.xmlsec import XmlKeys
 
 MayJoin = Callable[[str, str], bool]
 """Whether a user (MC service ID) may be affiliated to a group: the group document says it."""
@@ -33,7 +33,10 @@ _MOVES = (
     events.KeySwitched,
     events.KeyRetired,
     events.KeyRevoked,
+    events.KeyDestroyed,
 )
+#: Kinds that this server makes.
+_OURS = (PurposeTag.MUSIK, PurposeTag.MSCCK, PurposeTag.CSK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class FunctionSettings:
     ``protection``: XML of clients that have a CSK must be signed and encrypted, and ours to them is.
     ``csk_required``: nobody is authorised without uploading a CSK. ``most_groups``: affiliations of one user.
     ``default_musik``: groups without a MuSiK of their own share the domain's default one.
-    ``lifetime``: of a MuSiK or MSCCK in seconds, None: no end.
+    ``lifetime``: of a MuSiK or MSCCK in seconds, None: no end. ``csk_lifetime``: seconds after which the server
+    replaces a CSK, None: never by itself.
     """
 
     domain: str
@@ -55,6 +59,7 @@ class FunctionSettings:
     most_groups: int = 50
     default_musik: bool = True
     lifetime: float | None = 86_400.0
+    csk_lifetime: float | None = None
 
 
 @dataclass(slots=True)
@@ -86,10 +91,16 @@ class Function:
         self.may_join = may_join
         self._wrapper = wrapper
 
-    def lookup(self, user: str) -> KeyLookup | None:
-        """The XML keys of a user's CSK; None where there is no CSK."""
-        csk = self.engine.csks.held.get(user)
-        return None if csk is None else lookup_of(csk, user)
+    def lookup(self, user: str) -> CskLookup | None:
+        """The XML keys of what a user may protect under; None where there is no CSK."""
+        csks = self.engine.csks.readable(user)
+        return CskLookup(csks, user) if csks else None
+
+    def used(self, lookup: CskLookup, now: float) -> Done:
+        """A request of a user was read with these keys: one that it was offered and used already, it holds."""
+        used = lookup.used
+        offered = used is not None and used in self.engine.keydown.csks
+        return self.done(self.engine.csk_accepted(used, now)) if used is not None and offered else Done()
 
     def protecting(self, user: str) -> Key | None:
         """The CSK that protects XML to a user; None where there is none, or the operator does not want it."""
@@ -100,7 +111,11 @@ class Function:
         engine = self.engine
         written: list[Write] = list(writes)
         for event in happened:
-            if isinstance(event, KeyEvent) and event.key_id.tag in (PurposeTag.MUSIK, PurposeTag.MSCCK):
+            if isinstance(event, events.KeyHeld):
+                # One of them comes for every client and key; what is written of it, whoever judged the answer knows.
+                if event.key_id.tag is PurposeTag.CSK:
+                    written += self._csk_in_force(event.member, event.key_id)
+            elif isinstance(event, _MOVES) and event.key_id.tag in _OURS:
                 written += self._key_writes(event)
         written += [server.append(record) for record in engine.records]
         engine.records.clear()
@@ -113,8 +128,6 @@ class Function:
     def _key_writes(self, event: KeyEvent) -> Iterable[Write]:
         if isinstance(event, events.KeyDestroyed):
             return [*server.drop_key(event.key_id), *self._ended_bearers()]
-        if not isinstance(event, _MOVES):
-            return []
         epoch = self.engine.keydown.epoch(event.key_id)
         if epoch is None:
             # Destroyed by something that follows in the same call.
@@ -125,6 +138,10 @@ class Function:
         if isinstance(event, events.KeyRevoked):
             writes.append(deliveries.wish_again(event.key_id, event.now))
         return writes
+
+    def _csk_in_force(self, client: str, key_id: KeyId) -> list[Write]:
+        """A CSK that was offered takes its place among those that are in force, in one transaction."""
+        return [self.csk_write(client, self.engine.csks.held[client]), *server.drop_key(key_id)]
 
     def _ended_bearers(self) -> list[Write]:
         """Bearers that were withdrawn, and whose last key is gone: everybody who could be told was told."""
@@ -140,6 +157,9 @@ class Function:
 
     def _wishes(self, key: Key, now: float) -> list[Write]:
         """Everybody who is entitled is to be given the key; the database knows who that is."""
+        if key.key_id.tag is PurposeTag.CSK:
+            (client,) = key.scope.names
+            return [deliveries.wish(client, key.key_id, now, deliveries.BULK)]
         if key.key_id.tag is PurposeTag.MUSIK:
             groups = key.scope.names or None
         else:
@@ -148,17 +168,25 @@ class Function:
         return [deliveries.wish_for_many(key.key_id, groups, now)]
 
 
-def lookup_of(csk: Key, user: str) -> KeyLookup:
-    """The XML keys of one CSK, by its key ID."""
+class CskLookup:
+    """The XML keys of a user's CSKs, by key ID.
 
-    def lookup(key_id: KeyId) -> XmlKeys:
-        if key_id != csk.key_id:
-            raise UnknownKey(
-                f"{key_id} is not the CSK of {user}",
-                code="server.unknown-csk",
-                clause="TS 33.180 9.3",
-                hint="the client uploads its CSK again",
-            )
-        return XmlKeys.derive(csk.secret, csk.key_id, user)
+    :ivar used: the key that was asked for.
+    """
 
-    return lookup
+    def __init__(self, csks: Sequence[Key], user: str) -> None:
+        self.used: KeyId | None = None
+        self._csks, self._user = csks, user
+
+    def __call__(self, key_id: KeyId) -> XmlKeys:
+        """:raises UnknownKey: it is no CSK of this user."""
+        for csk in self._csks:
+            if csk.key_id == key_id:
+                self.used = key_id
+                return XmlKeys.derive(csk.secret, csk.key_id, self._user)
+        raise UnknownKey(
+            f"{key_id} is not the CSK of {self._user}",
+            code="server.unknown-csk",
+            clause="TS 33.180 9.3",
+            hint="the client uploads its CSK again",
+        )

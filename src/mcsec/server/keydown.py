@@ -38,6 +38,7 @@ class KeyDownload:
 
     :ivar musiks: by group ID, and under None the default; what policy asks.
     :ivar msccks: by TMGI.
+    :ivar csks: by key ID, those on their way to the client whose CSK they replace.
     """
 
     def __init__(
@@ -50,13 +51,15 @@ class KeyDownload:
         self._policy = policy
         self.musiks: dict[str | None, Rotation] = {}
         self.msccks: dict[str, Rotation] = {}
+        self.csks: dict[KeyId, Epoch] = {}
         self._asked: set[tuple[str, KeyId]] = set()
         self._by_key: dict[KeyId, Rotation] = {}
 
     @property
     def live(self) -> frozenset[KeyId]:
         """Every key ID in use."""
-        return frozenset(epoch.key.key_id for rotation in self._rotations() for epoch in rotation.epochs)
+        made = (epoch.key.key_id for rotation in self._rotations() for epoch in rotation.epochs)
+        return frozenset(self.csks).union(made)
 
     def renew(self, initiator: Initiator) -> None:
         """The server's keys of the present key period."""
@@ -78,7 +81,9 @@ class KeyDownload:
         return known
 
     def epoch(self, key_id: KeyId) -> Epoch | None:
-        """Where a key is in its life; None when it is destroyed or unknown."""
+        """Where a key is in its life; None when it is destroyed or unknown, or no business of this file any more."""
+        if key_id in self.csks:
+            return self.csks[key_id]
         rotation = self.rotation_of(key_id)
         epochs = () if rotation is None else rotation.epochs
         return next((epoch for epoch in epochs if epoch.key.key_id == key_id), None)
@@ -153,8 +158,8 @@ class KeyDownload:
 
     def find(self, key_id: KeyId) -> Key | None:
         """A key that is not destroyed."""
-        epochs = (epoch for rotation in self._rotations() for epoch in rotation.epochs)
-        return next((epoch.key for epoch in epochs if epoch.key.key_id == key_id), None)
+        epoch = self.epoch(key_id)
+        return None if epoch is None else epoch.key
 
     def due(self, now: float) -> list[Download]:
         """What is to be sent: every key that a client is to hold and was not given yet.

@@ -253,6 +253,11 @@ class Requests:
         asked = info.request_uri if about_itself else None
         if asked not in (None, user.mc_service_id) or info.client_id not in (None, user.client_id):
             raise Refused("the request speaks for another user", code="server.sender", clause="TS 24.379 6.3")
+        if keys is not None:
+            # What it asks for is written after this, and answered after both.
+            done = function.used(keys, self._clock())
+            self._writer.submit(done.writes)
+            self._tell(done.events)
         return body
 
     async def _verified(self, claim: Claim, impu: str) -> str:

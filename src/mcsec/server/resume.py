@@ -12,7 +12,7 @@ from mcsec.server.users import User
 from mcsec.store.server_load import ServerState
 
 
-def resume(function: Function, state: ServerState) -> None:
+def resume(function: Function, state: ServerState, now: float) -> None:
     """Put everything back. The first :func:`mcsec.server.keymaking.poll` then tells who is reached by broadcast.
 
     :raises DecodeError: a bearer's description is none. :raises InvalidValue: keys that cannot have been so.
@@ -23,12 +23,17 @@ def resume(function: Function, state: ServerState) -> None:
         function.users.put(User(stored.mc_service_id, stored.impu, stored.client_id, stored.expires, groups))
     function.bearers.update({tmgi: Bearer.decode(description) for tmgi, description in state.bearers.items()})
     engine.csks.held.update(state.csks)
+    # How old they were, nobody wrote down: from now on they get older.
+    engine.csks.since.update(dict.fromkeys(state.csks, now))
     engine.resume(state.head, [epoch.key for epoch in state.epochs] + list(state.csks.values()))
     for user, tmgi, group in state.listeners:
         if group:
             engine.listeners.add(user, tmgi, group)
     by_rotation: dict[tuple[PurposeTag, Scope], list[Epoch]] = {}
     for epoch in state.epochs:
+        if epoch.key.key_id.tag is PurposeTag.CSK:
+            engine.csks.restore_offer(epoch)
+            continue
         by_rotation.setdefault((epoch.key.key_id.tag, epoch.key.scope), []).append(epoch)
     for (tag, scope), epochs in by_rotation.items():
         engine.keydown.restore(tag, scope, epochs, _audience(function, state, tag, scope, epochs))

@@ -35,7 +35,7 @@ from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.ways import Target
-from mcsec.server import keymaking
+from mcsec.server import csk_update, keymaking
 from mcsec.server.announcement import Bearer
 from mcsec.server.beginning import Beginning, Watch, answer
 from mcsec.server.delivering import Delivering, DeliverySettings
@@ -133,7 +133,7 @@ class McServer:
     async def __aenter__(self) -> Self:
         found = await self._watch.begin(self._clock())
         state = await load(self._database)
-        resume(self.function, state)
+        resume(self.function, state, self._clock())
         self._locations.restore(state.users)
         self._senders.restore(state.users)
         await self._writer.__aenter__()
@@ -193,6 +193,10 @@ class McServer:
     async def remove(self, group: str, members: Collection[str]) -> None:
         """Take users off a group, and rekey at once."""
         await self.carry_out(keymaking.remove(self.function, group, members, self._clock()))
+    async def replace_csk(self, user: str) -> None:
+        """Give a user's client a new CSK; it is in force when the client answered that it holds it."""
+        await self.carry_out(csk_update.replace_csk(self.function, user, self._clock()))
+
 
     def renew(self, identity: Identity) -> None:
         """The server's keys for another key period; what was received before is remembered."""
@@ -313,6 +317,7 @@ class McServer:
         else:
             await self._on_invite(incoming)
 
+                    await self.carry_out(csk_update.replace_outdated_csks(self.function, now))
     def _flow_closed(self, peer: Peer, reason: str) -> None:
         self._senders.closed(peer)
         self._locations.closed(peer)
