@@ -8,6 +8,7 @@ from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag, Tmgi
 from mcsec.keys.events import KeyRenewalDue
 from mcsec.keys.key import Scope
+from mcsec.keys.lifecycle import KeyState
 from mcsec.server import authorisation
 from mcsec.server.announcement import Bearer
 from mcsec.server.events import AffiliationChanged
@@ -64,7 +65,9 @@ def withdraw(function: Function, tmgi: Tmgi, now: float) -> Done:
     done = Done([], [server.put_bearer(str(tmgi), bearer.end().encode())])
     rotation = function.engine.keydown.msccks.get(str(tmgi))
     for epoch in rotation.epochs if rotation is not None else ():
-        done += function.done(function.engine.revoke(epoch.key.key_id, "the bearer ended", now))
+        # One that was announced, withdrawn and announced again has a key that is revoked already.
+        if epoch.state is not KeyState.REVOKED:
+            done += function.done(function.engine.revoke(epoch.key.key_id, "the bearer ended", now))
     return done
 
 
