@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,11 @@ from mcsec.keys.chain import ChainBroken
 from mcsec.keys.events import Event
 from mcsec.keys.key import Scope
 from mcsec.keys.lifecycle import KeyState
+from mcsec.server.beginning import Watch, by_the_clock
 from mcsec.server.events import StoreRestored
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import McServer, ServiceSettings
-from mcsec.store import backup, life
+from mcsec.store import backup, deliveries, life, server_tables
 from mcsec.store.database import Database
 from mcsec.store.kek import Kek
 from mcsec.store.witness import Witness
@@ -36,7 +37,9 @@ async def nobody(*_: object) -> object:
 
 
 @contextlib.asynccontextmanager
-async def started(directory: Path, events: list[Event]) -> AsyncIterator[tuple[McServer, Database]]:
+async def started(
+    directory: Path, events: list[Event], clock: Callable[[], float] = time.time
+) -> AsyncIterator[tuple[McServer, Database]]:
     database = await Database.open(directory / "server.db", KEK)
     try:
         server = McServer(
@@ -47,6 +50,7 @@ async def started(directory: Path, events: list[Event]) -> AsyncIterator[tuple[M
             may_join=lambda user, group: True,
             seen=Witness(directory / "server.db-seen"),
             on_event=events.append,
+            clock=clock,
         )
         async with server:
             yield server, database
@@ -148,3 +152,39 @@ async def test_records_that_were_changed_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(ChainBroken):
         async with started(tmp_path, []):
             pass
+
+
+async def test_a_clock_that_was_set_back_by_hours_leaves_nothing_waiting_for_them(tmp_path: Path) -> None:
+    await first_life(tmp_path)
+    events: list[Event] = []
+    ahead = time.time() + 3 * 3600
+    async with started(tmp_path, events) as (server, database):
+        (key_id,) = {key_id for names, key_id in sent_under(server).items() if not names}
+        await server.write(
+            [deliveries.wish("sip:u1", key_id, ahead), deliveries.wish("sip:u2", key_id, server_tables.NEVER)]
+        )
+        watch = Watch(database, DOMAIN, None)
+        assert watch.jump(ahead, 100.0) != 0
+        assert watch.jump(ahead + 2, 102.0) == 0
+        back = watch.jump(ahead - 3 * 3600 + 3, 103.0)
+        assert back == pytest.approx(-3 * 3600)
+        await server.carry_out(by_the_clock(server.function, time.time(), 600.0))
+        rows = await database.transact(
+            lambda c: c.execute(text("SELECT mc_service_id, due FROM mc_delivery ORDER BY 1")).all()
+        )
+        assert dict(map(tuple, rows))["sip:u2"] == server_tables.NEVER
+        assert dict(map(tuple, rows)).get("sip:u1", 0.0) <= time.time() + 600
+
+
+async def test_a_clock_that_runs_far_ahead_sends_under_no_expired_key(tmp_path: Path) -> None:
+    before = await first_life(tmp_path)
+    events: list[Event] = []
+    async with started(tmp_path, events, lambda: time.time() + 30 * 86_400) as (server, _):
+        assert not set(sent_under(server).values()) & set(before.values())
+        assert sent_under(server)
+    # And back: what was made meanwhile is active in a month, so others follow it at once.
+    async with started(tmp_path, events) as (server, _):
+        now = time.time()
+        for rotation in server.function.engine.keydown.rotations:
+            assert rotation.sending is not None
+            assert rotation.sending.activation <= now

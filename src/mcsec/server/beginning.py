@@ -1,4 +1,4 @@
-"""What a server looks at before it goes on: the chain of its records, and whether its store is a copy of the past."""
+"""What a server looks at before it goes on, and now and then: its records, whether its store is a copy, its clock."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from mcsec.keys.lifecycle import KeyState
 from mcsec.server import keymaking
 from mcsec.server.events import StoreRestored
 from mcsec.server.function import Done, Function
-from mcsec.store import audit, life, witness
+from mcsec.store import audit, deliveries, life, witness
 from mcsec.store.database import Database
 from mcsec.store.life import Life
 from mcsec.store.witness import Seen, Witness
+
+#: Seconds that a clock may be corrected by without anything having to be done.
+_JUMP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Watch:
         """:param seen: None: a copy that was put back by hand is not found."""
         self._database, self._domain, self._witness = database, domain, seen
         self._noted: Seen | None = None
+        self._offset = 0.0
 
     async def begin(self, now: float) -> Beginning:
         """Verify what was written since the last start, and find out whether the store is the one that was seen.
@@ -52,6 +56,14 @@ class Watch:
 
         return await self._database.transact(work)
 
+    def jump(self, now: float, steady: float) -> float:
+        """By how many seconds the clock was set since the last look; 0 where it was only corrected.
+
+        :param steady: seconds of a clock that nobody sets.
+        """
+        jumped, self._offset = now - steady - self._offset, now - steady
+        return jumped if abs(jumped) > _JUMP else 0.0
+
     async def note(self, failed: Callable[[McsecError], None]) -> None:
         """Note how far the store goes now, where it went on."""
         if self._witness is None:
@@ -65,6 +77,19 @@ class Watch:
             failed(error)
 
 
+def by_the_clock(function: Function, now: float, longest: float) -> Done:
+    """What a clock that was set, by us or while nobody was here, leaves to be done.
+
+    A key that is sent under and becomes active only later was made by a clock that was ahead: another one follows. An
+    expired key is never sent under, and packet indexes count without a clock. ``longest``: no delivery waits longer.
+    """
+    done = Done([], [deliveries.unstick(now, longest)])
+    for rotation in function.engine.keydown.rotations:
+        if rotation.sending is not None and rotation.sending.activation > now:
+            done += keymaking.follow(function, rotation, now)
+    return done
+
+
 def answer(function: Function, found: Beginning, now: float) -> Done:
     """Where the store is a copy of the past: every key that was sent under is replaced, and its holders are told.
 
@@ -75,6 +100,9 @@ def answer(function: Function, found: Beginning, now: float) -> Done:
     done = Done([StoreRestored(now, found.life.restored, found.reason)])
     keydown = function.engine.keydown
     for rotation in keydown.rotations:
+        if rotation.tag not in (PurposeTag.MUSIK, PurposeTag.MSCCK):
+            # A CSK is sent under by this process from an SSRC of its own, and its client replaces it.
+            continue
         for epoch in rotation.epochs:
             if epoch.state is not KeyState.REVOKED:
                 done += keymaking.revoke(function, epoch.key.key_id, found.reason, now)

@@ -51,6 +51,11 @@ class DeliverySettings:
     lease: float = 90.0
     retry: RetryPolicy = STANDARD
 
+    @property
+    def longest(self) -> float:
+        """Seconds that a delivery waits at the longest while its client is there."""
+        return max(self.lease, self.retry.most) + 1.0
+
 
 class Delivering:
     """The delivery of one process: :meth:`run` until it is cancelled; :meth:`wake` says that rows may be due."""

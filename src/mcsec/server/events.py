@@ -63,6 +63,13 @@ class StoreRestored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockJumped(Event):
+    """The clock was set by ``seconds``; deliveries that would have waited for that are due now."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRefused(Event):
     """A request changed nothing. ``sender`` is what it claimed, or what was proven."""
 

@@ -6,9 +6,10 @@ from collections.abc import Collection
 
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag, Tmgi
-from mcsec.keys.events import KeyRenewalDue
+from mcsec.keys.events import KeyDestroyed, KeyRenewalDue
 from mcsec.keys.key import Scope
-from mcsec.keys.lifecycle import KeyState
+from mcsec.keys.lifecycle import KeyState, Step
+from mcsec.keys.rotation import Rotation
 from mcsec.server import authorisation
 from mcsec.server.announcement import Bearer
 from mcsec.server.events import AffiliationChanged
@@ -111,26 +112,30 @@ def remove(function: Function, group: str, members: Collection[str], now: float)
 
 
 def poll(function: Function, now: float) -> Done:
-    """What is due: keys switched, retired, destroyed, renewed; users whose registration is over."""
+    """What is due: keys switched, retired, destroyed, renewed, and made anew where all had expired."""
     done = function.done(function.engine.poll(now))
-    for event in list(done.events):
-        rotation = (
-            function.engine.keydown.rotation_of(event.key_id) if isinstance(event, KeyRenewalDue) else None
-        )
-        if rotation is None:
-            continue
-        if rotation.tag is PurposeTag.MUSIK:
-            done += make_musik(function, rotation.scope, now)
-        else:
-            (tmgi,) = rotation.scope.names
-            done += function.done(
-                function.engine.activate_bearer(
-                    function.bearers[tmgi].tmgi, rotation.audience.members, now, function.settings.lifetime
-                )
-                if tmgi in function.bearers and not function.bearers[tmgi].withdrawn
-                else []
-            )
+    keydown = function.engine.keydown
+    due = [keydown.rotation_of(event.key_id) for event in done.events if isinstance(event, KeyRenewalDue)]
+    if any(isinstance(event, KeyDestroyed) and event.reason == Step.EXPIRE for event in done.events):
+        # Nobody was there to renew them in time: the server was away, or its clock was set forward.
+        due += [rotation for rotation in keydown.rotations if not (rotation.sending or rotation.pending)]
+    for rotation in due:
+        if rotation is not None:
+            done += follow(function, rotation, now)
     return done
+
+
+def follow(function: Function, rotation: Rotation, now: float) -> Done:
+    """Another key for a rotation, where one is still wanted."""
+    if rotation.tag is PurposeTag.MUSIK:
+        return make_musik(function, rotation.scope, now)
+    bearer = function.bearers.get(next(iter(rotation.scope.names)))
+    if rotation.tag is not PurposeTag.MSCCK or bearer is None or bearer.withdrawn:
+        return Done()
+    members = rotation.audience.members
+    return function.done(
+        function.engine.activate_bearer(bearer.tmgi, members, now, function.settings.lifetime)
+    )
 
 
 def expire_users(function: Function, now: float) -> Done:

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -37,10 +38,10 @@ from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.ways import Target
 from mcsec.server import csk_update, keymaking
 from mcsec.server.announcement import Bearer
-from mcsec.server.beginning import Beginning, Watch, answer
+from mcsec.server.beginning import Beginning, Watch, answer, by_the_clock
 from mcsec.server.delivering import Delivering, DeliverySettings
 from mcsec.server.engine import ServerEngine
-from mcsec.server.events import StoreRefused, UpkeepFailed
+from mcsec.server.events import ClockJumped, StoreRefused, UpkeepFailed
 from mcsec.server.function import Done, Function, FunctionSettings, MayJoin
 from mcsec.server.indexes import IndexesWanted, StoredIndexes
 from mcsec.server.locations import Locations
@@ -131,7 +132,9 @@ class McServer:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        found = await self._watch.begin(self._clock())
+        now = self._clock()
+        found = await self._watch.begin(now)
+        self._watch.jump(now, time.monotonic())
         state = await load(self._database)
         resume(self.function, state, self._clock())
         self._locations.restore(state.users)
@@ -190,13 +193,13 @@ class McServer:
         """Stop all use of a key, and tell its holders."""
         await self.carry_out(keymaking.revoke(self.function, key_id, reason, self._clock()))
 
-    async def remove(self, group: str, members: Collection[str]) -> None:
-        """Take users off a group, and rekey at once."""
-        await self.carry_out(keymaking.remove(self.function, group, members, self._clock()))
     async def replace_csk(self, user: str) -> None:
         """Give a user's client a new CSK; it is in force when the client answered that it holds it."""
         await self.carry_out(csk_update.replace_csk(self.function, user, self._clock()))
 
+    async def remove(self, group: str, members: Collection[str]) -> None:
+        """Take users off a group, and rekey at once."""
+        await self.carry_out(keymaking.remove(self.function, group, members, self._clock()))
 
     def renew(self, identity: Identity) -> None:
         """The server's keys for another key period; what was received before is remembered."""
@@ -270,6 +273,7 @@ class McServer:
         now = self._clock()
         done = answer(self.function, found, now)
         done += keymaking.poll(self.function, now)
+        done += by_the_clock(self.function, now, self._settings.delivery.longest)
         done += keymaking.expire_users(self.function, now)
         if self._settings.function.default_musik and None not in self.function.engine.keydown.musiks:
             done += keymaking.make_musik(self.function, DEFAULT, now)
@@ -305,10 +309,15 @@ class McServer:
             await asyncio.sleep(_LOOK if due is None else min(max(due - now, 0.01), _LOOK))
             now = self._clock()
             with suppress(StoreError):
+                if jumped := self._watch.jump(now, time.monotonic()):
+                    looked = -inf
+                    self._tell([ClockJumped(now, jumped)])
+                    await self.carry_out(by_the_clock(self.function, now, self._settings.delivery.longest))
                 await self.carry_out(keymaking.poll(self.function, now))
                 if now - looked >= _LOOK:
                     looked = now
                     await self.carry_out(keymaking.expire_users(self.function, now))
+                    await self.carry_out(csk_update.replace_outdated_csks(self.function, now))
                     await self._watch.note(self.tell_failure)
 
     async def _invited(self, incoming: IncomingCall) -> None:
@@ -317,7 +326,6 @@ class McServer:
         else:
             await self._on_invite(incoming)
 
-                    await self.carry_out(csk_update.replace_outdated_csks(self.function, now))
     def _flow_closed(self, peer: Peer, reason: str) -> None:
         self._senders.closed(peer)
         self._locations.closed(peer)

@@ -68,6 +68,15 @@ _UNPARK = (
 
 
 # A row of its own name is what PostgreSQL asks once, however it plans the rest.
+_UNSTICK = (
+    update(deliveries)
+    .where(
+        deliveries.c.state < DeliveryState.HELD,
+        deliveries.c.due > bindparam("latest"),
+        deliveries.c.due < NEVER,
+    )
+    .values(due=bindparam("due_"))
+)
 _OPEN_ROWS = (
     select(deliveries.c.id)
     .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.due <= bindparam("now"))
@@ -130,6 +139,11 @@ def wish(user: str, key_id: KeyId, now: float, urgency: int = LATE_JOINER) -> Wr
 def wish_again(key_id: KeyId, now: float) -> Write:
     """Whoever holds the key is to be told of it again: its revocation, or a bearer that changed."""
     return Write(_AGAIN, {"key": key_id.value, "due_": now})
+
+
+def unstick(now: float, horizon: float) -> Write:
+    """Deliveries that would wait longer than any does, because the clock was set back, are due now."""
+    return Write(_UNSTICK, {"latest": now + horizon, "due_": now})
 
 
 def settle(row: int, state: DeliveryState, due: float = NEVER, reason: str = "") -> Write:

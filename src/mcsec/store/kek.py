@@ -142,7 +142,12 @@ def read_private(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or "unreadable"
-        raise WrapError(f"wrapping key file {path}: {reason}", code="store.kek-missing") from None
+        raise WrapError(
+            f"wrapping key file {path}: {reason}",
+            code="store.kek-missing",
+            hint="put it back from its copy; without it nothing in the store opens, and only a backup with its own"
+            " recovery key helps",
+        ) from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise WrapError(
             f"wrapping key file {path} is open to others", code="store.kek-exposed", hint=f"chmod 600 {path}"
