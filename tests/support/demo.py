@@ -37,6 +37,7 @@ from mcsec.server.engine import ServerEngine
 from mcsec.server.signalling import Sent
 from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel
 from support.domains import kms
+from support.paper_gms import paper_gms
 
 MCSEC = Path(sys.executable).parent / "mcsec"
 
@@ -199,10 +200,13 @@ async def paper_signalling(
 
 
 def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two listeners instead of four, KMSs, SIP and BM-SC on paper, and less patience for what never comes."""
+    """Two listeners instead of four, KMSs, GMS, SIP and BM-SC on paper, and less patience for what never comes."""
+    for name in ("a.example", "b.example"):
+        kms(f"kms.{name}")  # made before anything is drawn from a seed
     monkeypatch.setattr(demo, "LISTENERS", 2)
     monkeypatch.setattr(air, "SETTLE_SECONDS", 0.5)
     monkeypatch.setattr(domain, "lab_kms", paper_kms)
+    monkeypatch.setattr(demo, "lab_gms", paper_gms)
     monkeypatch.setattr(demo, "lab_bearer", paper_bearer)
     monkeypatch.setattr(demo, "sip_signalling", paper_signalling)
     monkeypatch.setattr(Adversary, "_posing_as", _posing_as)

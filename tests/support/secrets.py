@@ -13,6 +13,7 @@ from mcsec.client.engine import ClientEngine
 from mcsec.crypto.kms_keys import IdentityKeys, KmsMasterKeys
 from mcsec.crypto.secret import Secret
 from mcsec.errors import McsecError
+from mcsec.gms import observe as gms_observe
 from mcsec.keys.key import Key
 from mcsec.kms import observe
 from mcsec.net.issuer import LocalIssuer
@@ -78,9 +79,10 @@ class Watch:
         self._after(KmsMasterKeys, "extract", lambda made, *_: self._note_user_keys(made))
         self._after(McsecError, "__init__", lambda _result, error, *_, **__: self.errors.append(error))
         self._after(LocalIssuer, "issue", lambda token, *_, **__: self._note_token(token))
-        self._after(
-            observe.Observer, "__init__", lambda _result, _self, stream=None: self.streams.append(stream)
-        )
+        for entity in (observe, gms_observe):
+            self._after(
+                entity.Observer, "__init__", lambda _result, _self, stream=None: self.streams.append(stream)
+            )
         derive = XmlKeys.derive
         patch.setattr(XmlKeys, "derive", lambda *args, **options: self._note_xpk(derive(*args, **options)))
         for engine, names in (

@@ -18,6 +18,7 @@ from mcsec.lab.air import Air, subchannels
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.domain import lab_domain
 from mcsec.lab.evidence import key_rows, write_capture, write_keylog
+from mcsec.lab.gms import lab_gms
 from mcsec.lab.keying import give_group_keys, give_signalling_keys
 from mcsec.lab.mb2 import AREA, LabBearer, lab_bearer
 from mcsec.lab.release_13 import control_statement, release_13
@@ -57,6 +58,9 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
         b = await stack.enter_async_context(lab_domain(home, "b.example", now))
         say("Servers and clients fetch their keys over HTTPS, each with its own access token")
         await a.kms.trust(b.kms, now)
+        # B's GMS makes keys for members at home in A; A's server needs nothing of B.
+        await b.kms.trust(a.kms, now)
+        gms = await stack.enter_async_context(lab_gms(b.kms, [a.kms], now))
         signalling = await stack.enter_async_context(
             sip_signalling(a.kms, a.mdsi, [GROUP, RELEASE_13_GROUP], now)
         )
@@ -72,6 +76,7 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
         stage = Stage(
             a,
             b,
+            gms,
             signalling,
             air,
             report,
@@ -86,7 +91,7 @@ async def _play(output: Path, say: Say, report: DemoReport) -> DemoReport:
             adversary=Adversary(await b.kms.master_keys(), b.kms.public, [a.kms.public]),
         )
         await air.overhear(stage.outsider, stage.group)
-        give_group_keys(stage)
+        await give_group_keys(stage)
         await give_signalling_keys(stage)
         await protected_broadcast(stage)
         await media_unread(stage)

@@ -1,4 +1,4 @@
-"""A whole MC domain on this machine: its KMS's keys, its MCX server, its GMS, its clients."""
+"""A whole MC domain on this machine: its KMS, the names of its servers, its clients."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from pathlib import Path
 
 from mcsec.client.engine import Party
 from mcsec.errors import LocalError
-from mcsec.gms.engine import GmsEngine
 from mcsec.lab.kms import LabKms, lab_kms
 from mcsec.lab.watched import WatchedClient
-from mcsec.mikey.build import Initiator
 
 
 @dataclass(slots=True)
@@ -24,7 +22,6 @@ class Domain:
 
     name: str
     kms: LabKms
-    gms: GmsEngine
     clients: dict[str, WatchedClient] = field(default_factory=dict)
 
     @property
@@ -56,10 +53,9 @@ class Domain:
 
 @asynccontextmanager
 async def lab_domain(directory: Path, name: str, now: float) -> AsyncIterator[Domain]:
-    """A domain with its own KMS, running, and a GMS that it provisioned."""
+    """A domain with its own KMS, running."""
     async with lab_kms(directory / name, name, now) as kms:
-        keys, known = await kms.provision(gms_of(name), now)
-        yield Domain(name, kms, GmsEngine(name, Initiator(keys, known[0])))
+        yield Domain(name, kms)
 
 
 def mdsi_of(name: str) -> str:

@@ -153,7 +153,7 @@ serves = []
 # Believe tokens of the domain's own issuer, for its own users.
 local_issuer = true
 
-# MCX servers by the subject of their tokens. Ours reads group documents; any gets an MKFC of a group in Release 13 mode.
+# MCX servers by the subject of their tokens. Ours reads group documents; a group in Release 13 mode gives any its MKFC.
 [gms.servers]
 "mcx.$domain" = "mcx.$domain"
 

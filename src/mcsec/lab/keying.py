@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import time
-
-from mcsec.client.engine import Carrier
-from mcsec.ids import PurposeTag
 from mcsec.lab.stage import Stage
-from mcsec.mikey.build import Recipient
 
 
-def give_group_keys(stage: Stage) -> None:
-    """B's GMS makes the GMK; every member gets it by an I_MESSAGE under its own KMS."""
-    now = time.time()
-    stage.say("B's GMS makes the GMK (media) and gives it to every member; no server gets it")
-    gmk = stage.b.gms.make(PurposeTag.GMK, stage.group, now)
-    members = [(stage.talker, stage.b), *((client, stage.a) for client in [*stage.listeners, stage.outsider])]
-    recipients = [Recipient(client.uri, domain.kms.public) for client, domain in members]
-    for (client, _), message in zip(members, stage.b.gms.messages(gmk.key_id, recipients, now), strict=True):
+async def give_group_keys(stage: Stage) -> None:
+    """B's GMS makes the GMK; every member fetches it as an I_MESSAGE under its own KMS."""
+    stage.say(
+        "B's GMS makes the GMK (media); every member fetches its own message over HTTPS, no server does"
+    )
+    members = [stage.talker, *stage.listeners, stage.outsider]
+    await stage.gms.make_group(stage.group, [client.uri for client in members])
+    for client in members:
         client.groups[stage.group] = stage.b.gms_party
-        client.key_message(message, Carrier.GROUP_KEYS, now)
+        await stage.gms.give_keys(stage.group, client)
 
 
 async def give_signalling_keys(stage: Stage) -> None:

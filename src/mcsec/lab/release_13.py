@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 
-from mcsec.client.engine import Carrier
 from mcsec.client.events import FloorHeard
 from mcsec.ids import PurposeTag
 from mcsec.keys.audit import state_control
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.provenance import ChainBroken, verify
 from mcsec.lab.stage import Stage, broadcast_floor
-from mcsec.mikey.build import Recipient
 from mcsec.server.engine import Partner
 from mcsec.server.signalling import OnBearer, ToClient
 from mcsec.wire.rtcp.floor import FloorIdle, FloorTaken
@@ -20,7 +18,7 @@ from mcsec.wire.rtcp.floor import FloorIdle, FloorTaken
 async def release_13(stage: Stage) -> None:
     """The Release 13 way: without B's MKFC no broadcast; with it, B reads along."""
     stage.say("The Release 13 way, for comparison: a second group, without and then with an MKFC from B")
-    group, server, air, now = stage.release_13_group, stage.server, stage.air, time.time()
+    group, server, air = stage.release_13_group, stage.server, stage.air
     server.release_13_mode(group, Partner(stage.b.gms_uri, stage.b.name, stage.b.kms.public))
     await stage.signalling.unmap(stage.group, stage.listeners, air)
     await stage.signalling.map(group, stage.listeners, air)
@@ -51,14 +49,12 @@ async def release_13(stage: Stage) -> None:
         f"{heard_floor()} of {len(stage.listeners)} listeners served",
     )
     stage.say("B's GMS now gives its MKFC to A's server and clients")
-    mkfc = stage.b.gms.make(PurposeTag.MKFC, group, now)
-    recipients = [Recipient(stage.a.mdsi, stage.a.kms.public)]
-    recipients += [Recipient(client.uri, stage.a.kms.public) for client in stage.listeners]
-    to_server, *to_clients = stage.b.gms.messages(mkfc.key_id, recipients, now)
-    server.mkfc_message(group, to_server, now)
-    for client, message in zip(stage.listeners, to_clients, strict=True):
+    await stage.gms.make_group(group, [client.uri for client in stage.listeners], multicast_floor=True)
+    await stage.gms.release_13(group)
+    server.mkfc_message(group, await stage.gms.mkfc(group, stage.a.mdsi), time.time())
+    for client in stage.listeners:
         client.groups[group] = stage.b.gms_party
-        client.key_message(message, Carrier.GROUP_KEYS, now)
+        await stage.gms.give_keys(group, client)
         air.heard(client.uri).clear()
     before = len(stage.fresh(Traffic.MBMS_FLOOR))
     await broadcast_floor(stage, group)

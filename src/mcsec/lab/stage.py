@@ -13,6 +13,7 @@ from mcsec.lab.adversary import Adversary, Attempt
 from mcsec.lab.air import Air
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.domain import Domain
+from mcsec.lab.gms import LabGms
 from mcsec.lab.signalling import SipSignalling
 from mcsec.lab.watched import WatchedClient
 from mcsec.server.engine import ServerEngine
@@ -26,12 +27,13 @@ Say = Callable[[str], None]
 class Stage:
     """Everything the acts of the story share.
 
-    ``signalling`` is A's server and the way to its clients; ``sent`` is everything that it sent protected;
-    ``adversary`` holds everything that domain B keeps secret.
+    ``gms`` is B's; ``signalling`` is A's server and the way to its clients; ``sent`` is everything that it sent
+    protected; ``adversary`` holds everything that domain B keeps secret.
     """
 
     a: Domain
     b: Domain
+    gms: LabGms
     signalling: SipSignalling
     air: Air
     report: DemoReport
@@ -77,7 +79,7 @@ class Stage:
 
     def attack(self, packets: Sequence[bytes]) -> Attempt:
         """The adversary, with every key that B's GMS made so far, on ``packets`` and all I_MESSAGEs of A."""
-        self.adversary.learn(self.b.gms.keys)
+        self.adversary.learn(self.gms.keys)
         return self.adversary.attack(packets, self.key_messages)
 
 
