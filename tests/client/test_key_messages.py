@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mcsec.client.engine import Carrier, ClientEngine
@@ -140,6 +142,14 @@ def test_the_server_sends_no_gmk(one: ClientEngine) -> None:
 def test_the_servers_name_under_another_kms(one: ClientEngine) -> None:
     octets = message(key(PurposeTag.MUSIK), initiator(mdsi(A), B))
     assert refused(one, octets, Carrier.KEY_DOWNLOAD) == "mikey.wrong-kms"
+
+
+def test_a_server_that_its_kms_revoked(one: ClientEngine) -> None:
+    octets = message(key(PurposeTag.MUSIK))
+    public = kms(kms_of(A)).public
+    revoked = replace(public, revoked_users=frozenset([public.uid_of(mdsi(A), NOW)]))
+    one.provision([kms(kms_of(A)).identity(user("user"))], [revoked])
+    assert refused(one, octets, Carrier.KEY_DOWNLOAD) == "mikey.revoked-sender"
 
 
 def test_a_kms_that_nobody_knows(one: ClientEngine) -> None:

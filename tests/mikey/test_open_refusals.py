@@ -47,6 +47,12 @@ class Case:
     now: float = NOW
 
 
+def knowing_revoked(uri: str) -> Receiver:
+    """A receiver that knows from the KMS's certificate that ``uri`` is revoked."""
+    public = replace(kms().public, revoked_users=frozenset([kms().public.uid_of(uri, NOW)]))
+    return replace(receiver(), kms=[public])
+
+
 CASES = [
     Case("mikey.malformed", lambda: download()[:-1]),
     Case("mikey.unsupported", lambda: flipped(download(), 0, 3)),
@@ -90,6 +96,13 @@ CASES = [
     Case("mikey.wrong-sender", lambda: download(form=Form(hide_initiator=True)), senders=[sender(MALLORY)]),
     Case("mikey.wrong-sender", lambda: download(form=Form(hide_initiator=True)), senders=[]),
     Case("mikey.wrong-kms", download, senders=[Sender(SERVER, OTHER_KMS, frozenset(PurposeTag))]),
+    Case("mikey.revoked-sender", download, lambda: knowing_revoked(SERVER)),
+    Case(
+        "mikey.revoked-sender",
+        lambda: download(form=Form(hide_initiator=True)),
+        lambda: knowing_revoked(SERVER),
+        senders=[sender(None)],
+    ),
     Case("mikey.signature", lambda: flipped(download(), -100)),
     Case("mikey.signature", lambda: flipped(download(), -1)),
     Case("mikey.signature", lambda: resign(download(), kms().identity(MALLORY))),

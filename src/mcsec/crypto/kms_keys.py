@@ -7,7 +7,7 @@ elsewhere (``wire.kms``, ``store``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from mcsec._core import (
@@ -26,10 +26,10 @@ __all__ = ["IdentityKeys", "KmsMasterKeys", "KmsPublicKeys", "MasterSecrets", "U
 
 @dataclass(frozen=True, slots=True)
 class KmsPublicKeys:
-    """What a KMS publishes (its certificate, TS 33.180 D.3.2): names, keys and key periods.
+    """What a KMS publishes (its certificate, TS 33.180 D.3.2): names, keys, key periods, and whom it revoked.
 
-    ``period`` and ``offset`` are UserKeyPeriod and UserKeyOffset in seconds. The native keys carry tables of
-    multiples; share one object per KMS.
+    ``period`` and ``offset`` are UserKeyPeriod and UserKeyOffset in seconds. ``revoked_users`` are UIDs (32 octets)
+    whose messages count no more. The native keys carry tables of multiples; share one object per KMS.
 
     :raises InvalidValue: unless 0 <= offset < period.
     """
@@ -39,6 +39,7 @@ class KmsPublicKeys:
     authentication: EccsiPublicKey
     period: int
     offset: int = 0
+    revoked_users: frozenset[bytes] = field(default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
         check_period(self.period, self.offset)

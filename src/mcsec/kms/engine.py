@@ -183,10 +183,11 @@ class KmsEngine:
         ]
 
     def revoked_user_ids(self, now: float) -> list[bytes]:
-        """UIDs of the revoked identities in the present key period and the next, for the certificate."""
+        """UIDs of the revoked identities in the present key period and its neighbours, for the certificate."""
         present = self.public.period_at(now)
         return [
             self.public.uid_in(identity, number)
             for identity in self.revoked
-            for number in (present, present + 1)
+            # Messages of the last period are under way at the turn, and opened.
+            for number in range(max(present - 1, 0), present + 2)
         ]

@@ -13,7 +13,14 @@ from mcsec.ids import PurposeTag
 from mcsec.mikey.message import IMessage
 from mcsec.mikey.parameters import Epoch
 from mcsec.mikey.profiles import STRICT, Profile
-from mcsec.mikey.refusals import KEY_PERIOD, UNKNOWN_KMS, WRONG_KMS, WRONG_RECEIVER, WRONG_SENDER
+from mcsec.mikey.refusals import (
+    KEY_PERIOD,
+    REVOKED_SENDER,
+    UNKNOWN_KMS,
+    WRONG_KMS,
+    WRONG_RECEIVER,
+    WRONG_SENDER,
+)
 from mcsec.mikey.replay import ReplayCache
 
 
@@ -137,7 +144,8 @@ def origin_of(message: IMessage, receiver: Receiver, senders: Sequence[Sender], 
     """Find the message's initiator among ``senders``.
 
     :param time: the message's timestamp, Unix seconds; picks the key period of the UID.
-    :raises PeerError: ``mikey.unknown-kms``, ``mikey.wrong-sender`` or ``mikey.wrong-kms``.
+    :raises PeerError: ``mikey.unknown-kms``, ``mikey.wrong-sender``, ``mikey.wrong-kms`` or
+        ``mikey.revoked-sender``.
     """
     named = message.initiator
     kms = receiver.kms_named(message.initiator_kms)
@@ -155,4 +163,6 @@ def origin_of(message: IMessage, receiver: Receiver, senders: Sequence[Sender], 
         if uri is None:
             raise WRONG_SENDER.because("the initiator's UID is of nobody expected to send keys here")
         raise WRONG_KMS.because(f"{uri} is not expected under {kms.kms_uri}")
+    if uid in kms.revoked_users:
+        raise REVOKED_SENDER.because(f"{uri or 'the UID named'} is revoked by {kms.kms_uri}")
     return Origin(kms, uid, uri, frozenset().union(*(sender.kinds for sender in chosen)))

@@ -95,6 +95,13 @@ UNKNOWN_KMS = Refusal(
     "TS 33.180 5.2.7",
     "fetch or configure the certificate of that KMS",
 )
+REVOKED_SENDER = Refusal(
+    "mikey.revoked-sender",
+    Refused,
+    "the initiator's KMS lists it as revoked",
+    "TS 33.180 D.3.2",
+    "its operator can lift it: `mcsec kms revoke --undo URI`",
+)
 SIGNATURE = Refusal(
     "mikey.signature",
     CheckFailed,
@@ -157,6 +164,7 @@ REFUSALS = (
     KEY_PERIOD,
     WRONG_SENDER,
     WRONG_KMS,
+    REVOKED_SENDER,
     SIGNATURE,
     REPLAYED,
     PURPOSE,

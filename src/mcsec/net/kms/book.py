@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mcsec.crypto.kms_keys import KmsPublicKeys
@@ -43,6 +44,10 @@ class CertificateBook:
                     )
                 self._publics.pop(certificate.kms_uri, None)
             self._certificates[certificate.kms_uri] = certificate
+            if (public := self._publics.get(certificate.kms_uri)) is not None:
+                # The same keys, so the tables stay; perhaps other users are revoked.
+                fresh = replace(public, revoked_users=frozenset(certificate.revoked_users))
+                self._publics[certificate.kms_uri] = fresh
         if number is not None:
             self.number = number
 
@@ -83,14 +88,6 @@ class CertificateBook:
         _check_validity(best[1], now)
         return self._public(best[1])
 
-    def refuse_revoked_user(self, kms_uri: str, uid: bytes) -> None:
-        """Refuse a user whose KMS lists it as revoked.
-
-        :raises Refused: it does (``kms.user-revoked``), or the KMS is unknown or revoked.
-        """
-        if uid in self._of_uri(kms_uri).revoked_users:
-            raise Refused("a user that its KMS revoked", code="kms.user-revoked")
-
     def usable(self, now: float) -> list[KmsPublicKeys]:
         """Every KMS whose users may be believed now."""
         return [
@@ -121,6 +118,7 @@ class CertificateBook:
                 )
             except InvalidValue:
                 raise CheckFailed("a KMS certificate whose keys are none", code="kms.public-keys") from None
+            public = replace(public, revoked_users=frozenset(certificate.revoked_users))
             self._publics[certificate.kms_uri] = public
         return public
 

@@ -47,8 +47,8 @@ class Certificate:
     """A KMS's public keys: ``pub_enc_key`` is Z (257 octets), ``pub_auth_key`` KPAK (65 octets).
 
     ``period`` and ``offset`` are seconds (UserKeyPeriod, UserKeyOffset). ``domains`` are the MC domains whose
-    users this KMS serves. ``revoked_users`` are UIDs (32 octets each, present and next key period) whose owners
-    were revoked: an extension of ours, in a namespace of its own where the schema leaves room.
+    users this KMS serves. ``revoked_users`` are UIDs (32 octets each, of the present key period and its neighbours)
+    whose owners were revoked: an extension of ours, in a namespace of its own where the schema leaves room.
     """
 
     role: Role
