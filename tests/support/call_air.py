@@ -19,7 +19,7 @@ from mcsec.server.bearers.joint import Joint, Plan
 from mcsec.server.bearers.policy import BearerPolicy
 from mcsec.server.bearers.service import GcsAs
 from mcsec.server.bearers.transmitter import Transmitter
-from mcsec.server.calls.air import JointAir
+from mcsec.server.calls.air import JointAir, NoAir
 from mcsec.wire.mb2.messages import APPLICATION
 from support.call_domains import AREA, Domain, mdsi
 from support.sip_tls import TestAuthority
@@ -77,3 +77,4 @@ async def bearers(made: Domain, authority: TestAuthority) -> AsyncIterator[OnAir
             joint.attach(gcs_as)
             made.calls.attach(JointAir(joint, transmitter))
             yield OnAir(bmsc, joint, transmitter)
+            made.calls.attach(NoAir())

@@ -132,8 +132,10 @@ def gmk_of(*groups: str) -> Key:
 
 def spk_between(one: str, other: str) -> tuple[Key, Key]:
     """One SPK, as each of two domains has it: the scope is the other one."""
-    made = make(PurposeTag.SPK, scope=Scope.of(other), maker=Maker(one, mdsi(one)), now=time.time())
-    same = Key(made.key_id, made.secret, made.rand, Scope.of(one), made.maker, made.created, made.activation)
+    made = make(PurposeTag.SPK, scope=Scope.of(mdsi(other)), maker=Maker(one, mdsi(one)), now=time.time())
+    same = Key(
+        made.key_id, made.secret, made.rand, Scope.of(mdsi(one)), made.maker, made.created, made.activation
+    )
     return made, same
 
 
@@ -205,10 +207,11 @@ async def two_domains(
         return lambda: {
             other: Partner(
                 domain=other,
+                mdsi=mdsi(other),
                 participating=psi(other),
                 controlling=controlling(other),
                 hop=Hop("TLS", "127.0.0.1", ports[other], mdsi(other)),
-                spk=keys[own],
+                spks=(keys[own],),
                 names=frozenset({mdsi(other)}),
             )
         }

@@ -22,6 +22,7 @@ from mcsec.cli import (
     kms,
     policy,
     server,
+    spk,
     store,
     token,
     vectors,
@@ -47,6 +48,7 @@ app.add_typer(bmsc.app, name="bmsc")
 app.add_typer(bearers.app, name="bearers")
 app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
+app.add_typer(spk.app, name="spk")
 app.add_typer(client.app, name="client")
 app.command("digest")(digest.digest)
 app.add_typer(store.app, name="store")

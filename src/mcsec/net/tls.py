@@ -63,6 +63,17 @@ def client_context(
     return context
 
 
+def believe(context: ssl.SSLContext, authorities: Path) -> None:
+    """Let a context believe other authorities too.
+
+    :raises TlsError: a file cannot be read.
+    """
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise TlsError(f"{authorities}: {error}") from None
+
+
 class DevelopmentCa:
     """A CA that lives in a directory, for development: whoever can read the directory can be anybody.
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from ssl import SSLContext
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcsec.errors import InvalidValue
+from mcsec.keys.key import Key
 from mcsec.keys.rotation import OnRemoval, RotationPolicy
 from mcsec.net.admin import socket_endpoint
 from mcsec.net.https import Endpoint
 from mcsec.net.sip.peer import DEFAULT_PORT, Hop, Trust
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
-from mcsec.net.tls import client_context
+from mcsec.net.tls import believe, client_context
 from mcsec.net.tokens import ID_CLAIMS
 from mcsec.server.answers import RetryPolicy
 from mcsec.server.bearers.config import BearerSection, Mb2Section
+from mcsec.server.calls.config import EVERYBODY, CallsSection, GroupSection, PartnerSection
+from mcsec.server.calls.config import settings as call_settings
+from mcsec.server.calls.groups import GroupTable
+from mcsec.server.calls.service import CallSettings
 from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import ServiceSettings
@@ -29,7 +36,6 @@ from mcsec.store.config import of as store_of
 from mcsec.store.kek import Kek
 
 Seconds = Annotated[float, Field(ge=0)]
-EVERYBODY = "*"
 
 
 class _Section(BaseModel):
@@ -73,14 +79,6 @@ class RotationSection(_Section):
     on_removal: OnRemoval = OnRemoval.SERVE_UNICAST
 
 
-class GroupSection(_Section):
-    """A group: who may join it, and whether it has a MuSiK of its own."""
-
-    id: str = Field(min_length=1, max_length=512)
-    members: list[str] | Literal["*"] = []
-    musik: Literal["own", "default"] = "default"
-
-
 class ServerSection(_Section):
     """Everything that an MCX server is told."""
 
@@ -103,9 +101,9 @@ class ServerSection(_Section):
     protection: bool = True
     csk_required: bool = False
     most_groups: int = Field(default=50, ge=0, le=1000)
-    csk_lifetime: float = Field(default=0.0, ge=0)
     default_musik: bool = True
     key_lifetime: float = Field(default=86_400.0, ge=60)
+    csk_lifetime: float = Field(default=0.0, ge=0)
     scopes: list[str] = ["3gpp:mc:ptt_service"]
     audience: list[str] = []
     id_claims: list[str] = list(ID_CLAIMS)
@@ -116,6 +114,8 @@ class ServerSection(_Section):
     delivery: DeliverySection = DeliverySection()
     rotation: RotationSection = RotationSection()
     groups: list[GroupSection] = []
+    calls: CallsSection = CallsSection()
+    partners: list[PartnerSection] = []
     mb2: Mb2Section | None = None
     bearers: list[BearerSection] = []
 
@@ -198,6 +198,28 @@ class Configuration:
         members = self._members.get(group, [])
         return members == EVERYBODY or user in members
 
+    def trusting(self, context: SSLContext) -> SSLContext:
+        """``context``, which believes the authorities of partners too.
+
+        :raises TlsError: a file cannot be used.
+        """
+        for partner in self.server.partners:
+            if partner.ca:
+                believe(context, self.path(partner.ca))
+        return context
+
+    def groups(self) -> GroupTable:
+        """The groups, as calls see them."""
+        return GroupTable(group.group(self.domain) for group in self.server.groups)
+
+    def calls(self, spks: Mapping[str, Sequence[Key]]) -> CallSettings:
+        """How calls are set up; ``spks`` are those that are agreed, by the partner's MDSI.
+
+        :raises LocalError: a partner cannot be one.
+        """
+        section = self.server
+        return call_settings(section.calls, section.partners, self.domain, spks, self._hop)
+
     def subscribers(self) -> Subscribers | None:
         """Who registers by digest authentication; None: nobody is asked for it.
 
@@ -229,9 +251,11 @@ class Configuration:
         except ValueError as error:
             raise ConfigError(f"[server] trusted_addresses: {error}") from None
         uses_tls = any(transport == "TLS" for transport, _, _ in self.listen())
-        tls = (
-            client_context(self.path(section.ca)) if uses_tls or (core and core.transport == "TLS") else None
-        )
+        tls = None
+        if uses_tls or section.partners or (core and core.transport == "TLS"):
+            # A partner wants to see who we are; nobody else asks.
+            own = {"certificate": self.path(section.certificate), "key": self.path(section.key)}
+            tls = self.trusting(client_context(self.path(section.ca), **(own if section.partners else {})))
         return ServiceSettings(
             FunctionSettings(
                 self.domain,
@@ -242,6 +266,7 @@ class Configuration:
                 section.most_groups,
                 section.default_musik,
                 section.key_lifetime,
+                section.csk_lifetime or None,
             ),
             EndpointSettings(
                 outbound=core, trust=trust, client_tls=tls, advertised=section.advertised or None
@@ -265,4 +290,3 @@ class Configuration:
                 hint="write tls:HOST:PORT, tcp:HOST:PORT or udp:HOST:PORT",
             )
         return transport.upper(), host.strip("[]"), int(port)
-                section.csk_lifetime or None,

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,14 @@ from mcsec.net.tls import client_context, server_context
 from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
 from mcsec.server.admin import Admin
 from mcsec.server.bearers.running import Bearing, bearing
+from mcsec.server.calls.air import JointAir
+from mcsec.server.calls.service import Calls
 from mcsec.server.config import Configuration
 from mcsec.server.service import Identity, McServer
 from mcsec.store.config import ConfigError
 from mcsec.store.database import Database
 from mcsec.store.server_kms import keep_pair, load_pair
+from mcsec.store.spks import load_spks
 from mcsec.store.witness import Witness
 
 #: Seconds between looks whether another key period began, and between questions for the next one's keys.
@@ -45,6 +49,7 @@ class Running:
     server: McServer
     addresses: tuple[str, ...]
     bearing: Bearing | None
+    calls: Calls
 
 
 @asynccontextmanager
@@ -74,11 +79,24 @@ async def running(
                     await server.make_musik(Scope.of(group.id))
             renewing = asyncio.create_task(provisioning.renew(server))
             try:
+                async with database.read() as connection:
+                    spks = await connection.run_sync(partial(load_spks, wrapper=database.wrapper))
+
+                hooks: list[Callable[[Event], None]] = []
+
+                def told(event: Event) -> None:
+                    for hook in (on_event, *hooks):
+                        hook(event)
+
                 async with (
-                    bearing(config, server, on_event, now) as bearers,
+                    bearing(config, server, told, now) as bearers,
+                    Calls(server, config.groups(), config.calls(spks), now) as calls,
                     serving(Admin(bearers).app(), config.admin),
                 ):
-                    yield Running(server, await _listen(config, server), bearers)
+                    hooks.append(calls.happened)
+                    if bearers is not None:
+                        calls.attach(JointAir(bearers.joint, bearers.transmitter))
+                    yield Running(server, await _listen(config, server), bearers, calls)
             finally:
                 renewing.cancel()
                 await asyncio.gather(renewing, return_exceptions=True)
@@ -194,8 +212,15 @@ async def _listen(config: Configuration, server: McServer) -> tuple[str, ...]:
     for transport, host, port in config.listen():
         tls = None
         if transport == "TLS":
-            clients = config.path(section.ca) if section.client_certificates else None
-            tls = server_context(config.path(section.certificate), config.path(section.key), clients=clients)
+            asked = section.client_certificates or bool(section.partners)
+            tls = config.trusting(
+                server_context(
+                    config.path(section.certificate),
+                    config.path(section.key),
+                    clients=config.path(section.ca) if asked else None,
+                    required=section.client_certificates,
+                )
+            )
         bound_host, bound_port = await server.listen(transport, host, port, tls=tls)
         shown = f"[{bound_host}]" if ":" in bound_host else bound_host
         addresses.append(f"sip:{shown}:{bound_port};transport={transport.lower()}")

@@ -27,22 +27,27 @@ from mcsec.wire.rtcp.floor import FloorMessage
 class Partner:
     """The MCX server of another MC domain.
 
-    ``participating`` and ``controlling`` are the public service identities of its functions, ``hop`` is where SIP to it
-    goes, ``names`` are those of its certificate, of which it shows one. ``domains``: whose users it speaks for; its own
-    unless given.
+    ``mdsi`` is its identity, ``participating`` and ``controlling`` are the public service identities of its functions,
+    ``hop`` is where SIP to it goes, ``names`` are those of its certificate, of which it shows one. ``domains``: whose
+    users it speaks for; its own unless given. ``spks``: what was agreed, oldest first: the last one is sent under, all
+    of them are read.
     """
 
     domain: str
+    mdsi: str
     participating: str
     controlling: str
     hop: Hop
-    spk: Key
+    spks: tuple[Key, ...]
     names: frozenset[str]
     domains: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if self.spk.key_id.tag is not PurposeTag.SPK or not self.spk.scope.covers(self.domain):
-            raise InvalidValue(f"{self.spk!r} is no SPK for {self.domain}", code="call.spk")
+        if not self.spks:
+            raise InvalidValue(f"no SPK is agreed with {self.domain}", code="call.spk")
+        for spk in self.spks:
+            if spk.key_id.tag is not PurposeTag.SPK or not spk.scope.covers(self.mdsi):
+                raise InvalidValue(f"{spk!r} is no SPK for {self.mdsi}", code="call.spk")
         if not self.names:
             raise InvalidValue(f"{self.domain} shows no certificate", code="call.partner")
 
@@ -62,7 +67,8 @@ class Link:
         self.partner = partner
         self._engine, self._outbox = engine, outbox
         self._receiver = SrtcpReceiver(SrtpProfile.AEAD_AES_128_GCM)
-        self._receiver.add_key(*partner.spk.srtp_material())
+        for spk in partner.spks:
+            self._receiver.add_key(*spk.srtp_material())
         self._numbers = Numbers()
 
     def take(self) -> int:
@@ -75,7 +81,7 @@ class Link:
 
     def ssrc(self, number: int) -> int:
         """The SSRC of what we send on a leg."""
-        return self._engine.peer_ssrc(self.partner.domain, number)
+        return self._engine.peer_ssrc(self.partner.mdsi, number)
 
     def send(self, number: int, message: FloorMessage, ports: MediaPorts, to: Address) -> None:
         """A floor message on a leg."""
@@ -83,7 +89,7 @@ class Link:
         def deliver(made: ToPeer) -> None:
             ports.send_floor(made.packet, to)
 
-        name = self.partner.domain
+        name = self.partner.mdsi
         self._outbox.put(lambda now: self._engine.tell_peer(name, number, message, now), deliver)
 
     def open(self, octets: bytes, ssrc: int | None) -> tuple[FloorMessage, ...]:

@@ -112,21 +112,20 @@ class Outgoing:
             )
         if user in serving.legs:
             raise Refused(f"{user} is in the call already", code="call.unreachable")
-        way = around.server.where(user)
-        if way is None:
+        place = around.server.where(user)
+        if place is None:
             raise Refused(f"{user} is not registered", code="call.unreachable", clause="TS 24.379 6.3.2.2.5")
-        uri, target = way
         leg = serving.open(user)
         info = invitation(group, user, inviter, urgency)
         description = leg.describe(audio, FloorParameters(queueing=group.floor.queueing, ssrc=leg.ssrc))
         try:
             request, flow = await self._request(
-                uri,
+                place.uri,
                 around.participating,
                 known.impu,
                 self._protected(user, bodies.parts(info, description)),
-                [*from_server(around.participating), ("Answer-Mode", "Auto")],
-                target,
+                [*from_server(around.participating), *place.headers, ("Answer-Mode", "Auto")],
+                place.target,
             )
             call = await around.endpoint.invite(
                 request,

@@ -80,7 +80,7 @@ class Calls:
     async def __aenter__(self) -> Self:
         engine, now = self.around.engine, self.around.clock()
         for partner in self._settings.partners.values():
-            happened = engine.take_spk(partner.domain, partner.spk, now)
+            happened = engine.take_spk(partner.mdsi, partner.spks[-1], now)
             await self._server.carry_out(self._server.function.done(happened))
         await self.around.outbox.__aenter__()
         self._server.serve_calls(self._incoming.invited)
