@@ -7,9 +7,11 @@ the directory of the file. Unknown names are refused, so that a misspelt switch 
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,9 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mcsec._core import Secret
 from mcsec.client.engine import Party
+from mcsec.client.groupkeys import GmsSource
 from mcsec.client.host import HostSettings
 from mcsec.client.profile import Authorisation, Profile
 from mcsec.errors import LocalError
+from mcsec.net.gms import GmsClient, GmsClientSettings
 from mcsec.net.multicast import LOOPBACK
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.peer import DEFAULT_PORT, Hop, Trust
@@ -121,12 +125,29 @@ class KmsSection(_Section):
     token: SecretSection | None = None
 
 
+class GmsSection(_Section):
+    """A GMS, and the groups that are at home with it: only it may send their keys. ``kms``: its KMS, ours unless given.
+
+    ``refresh``: seconds between looks for new keys.
+    """
+
+    address: str = Field(min_length=9)
+    uri: str = Field(min_length=1)
+    domain: str = Field(min_length=1)
+    kms: str = ""
+    groups: list[str] = Field(min_length=1)
+    ca: str | None = None
+    token: SecretSection
+    refresh: float = Field(default=30.0, ge=1.0)
+
+
 class _File(_Section):
     client: ClientSection
     server: ServerSection
     kms: KmsSection
     token: SecretSection
     digest: DigestSection | None = None
+    gms: list[GmsSection] = []
 
 
 def _wrong(path: Path, where: str, what: str) -> ConfigError:
@@ -212,6 +233,28 @@ class Configuration:
         """
         source = (self.kms.token if for_kms else None) or self.content.token
         return self._secret(source, number, "access token")
+
+    def group_keys(self, number: int) -> list[GmsSource]:
+        """Where client ``number`` gets the keys of its groups from.
+
+        :raises ConfigError: two GMSs for one group. :raises TlsError: a file cannot be used.
+        """
+        sources: list[GmsSource] = []
+        known: set[str] = set()
+        for section in self.content.gms:
+            if twice := known.intersection(section.groups):
+                raise _wrong(self.file, "gms.groups", f"{min(twice)} is at home with one GMS")
+            known.update(section.groups)
+            party = Party(section.uri, section.kms or self.kms.uri, section.domain)
+            connect = partial(self._gms, section, number, client_context(self._optional(section.ca)))
+            sources.append(GmsSource(party, tuple(section.groups), connect, section.refresh))
+        return sources
+
+    def _gms(self, section: GmsSection, number: int, tls: ssl.SSLContext) -> GmsClient:
+        async def token() -> str:
+            return self._secret(section.token, number, "access token").reveal().decode()
+
+        return GmsClient(GmsClientSettings(section.address.rstrip("/")), token, tls)
 
     def credentials(self, number: int) -> DigestClient | None:
         """What client ``number`` answers to a registrar that asks for digest authentication; None: nothing.

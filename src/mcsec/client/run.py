@@ -13,6 +13,7 @@ from typing import Any
 from mcsec.client.config import Configuration
 from mcsec.client.engine import ClientEngine
 from mcsec.client.events import FloorHeard, MediaHeard, PacketDropped
+from mcsec.client.groupkeys import GroupKeys
 from mcsec.client.host import ClientHost
 from mcsec.client.provision import KmsSources, Provisioned, renew
 from mcsec.client.radio import RadioSide
@@ -125,12 +126,21 @@ async def _log_on(
     source = sources.source(number)
     keys = await source.fetch()
     settings = config.content.client
+    gmss = config.group_keys(number)
+    homes = {group: gms.party for gms in gmss for group in gms.groups}
+    fetching: list[GroupKeys] = []
+
+    def told(event: Event) -> None:
+        heard(profile.mc_service_id, event)
+        for fetched in fetching:
+            fetched.heard(event)
+
     client = host.add(
         profile,
-        ClientEngine(keys.identities, keys.kms, profile.server),
+        ClientEngine(keys.identities, keys.kms, profile.server, homes),
         partial(config.token, number),
         radio=RadioSide(settings.area, silence=settings.silence),
-        on_event=partial(heard, profile.mc_service_id),
+        on_event=told,
         credentials=config.credentials(number),
     )
 
@@ -140,6 +150,9 @@ async def _log_on(
     renewing = asyncio.get_running_loop().create_task(renew(source, install, client.failed))
     stack.push_async_callback(_stop, renewing)
     await client.log_on(config.groups)
+    fetching += [GroupKeys(client, gms) for gms in gmss]
+    for fetched in fetching:
+        stack.push_async_callback(_stop, asyncio.get_running_loop().create_task(fetched.run()))
     return client
 
 

@@ -25,7 +25,7 @@ from mcsec.client.calls.engine import Wish
 from mcsec.client.calls.service import McCall
 from mcsec.client.content import Content, ContentWriter
 from mcsec.client.copies import Copies
-from mcsec.client.engine import ClientEngine
+from mcsec.client.engine import Carrier, ClientEngine
 from mcsec.client.events import (
     Affiliated,
     LoggedOff,
@@ -45,7 +45,7 @@ from mcsec.client.registration import Registering
 from mcsec.client.reporting import Reporter
 from mcsec.errors import McsecError, PeerError, Refused, WrongState
 from mcsec.ids import KeyId
-from mcsec.keys.events import Event
+from mcsec.keys.events import DownloadRefused, Event
 from mcsec.net.media_ports import PortPool
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.compose import make_response
@@ -253,6 +253,18 @@ class McClient:
             now = self._clock()
             for event in [*self.engine.log_off(now), LoggedOff(now, self.profile.mc_service_id)]:
                 self._tell(event)
+
+    def group_key(self, message: bytes, gms: str) -> None:
+        """A key message that was fetched from the GMS ``gms``: its key goes into the keyring, or it is refused."""
+        now = self._clock()
+        try:
+            happened = self.engine.key_message(message, Carrier.GROUP_KEYS, now)
+        except PeerError as error:
+            self.refused[error.code] += 1
+            happened = [DownloadRefused(now, gms, error.code, str(error))]
+        for event in happened:
+            self._tell(event)
+        self._arm()
 
     def message(self, request: Request) -> Response:
         """The answer to a MESSAGE, once its effect is there."""
