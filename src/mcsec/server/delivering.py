@@ -19,19 +19,19 @@ from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.fanout import Delivery, Outcome
 from mcsec.net.sip.template import MessageTemplate
-from mcsec.net.sip.ways import Target
 from mcsec.server.answers import STANDARD, RetryPolicy
 from mcsec.server.bodies import Bodies
 from mcsec.server.function import Function
 from mcsec.server.judging import Judging
+from mcsec.server.locations import Place
 from mcsec.store import deliveries
 from mcsec.store.database import StoreError
 from mcsec.store.deliveries import Claimed
 from mcsec.store.group_commit import GroupCommit, Write
 from mcsec.wire import mc_sip
 
-Where = Callable[[str], "tuple[str, Target | None] | None"]
-"""Request URI and target of a user's client; None: it is not registered here."""
+Where = Callable[[str], "Place | None"]
+"""How a user's client is reached; None: it is not registered here."""
 
 _IDLE = 5.0
 #: Seconds that answers are gathered before they are written down.
@@ -177,22 +177,22 @@ class Delivering:
 
     def _prepare(self, rows: Sequence[Claimed]) -> tuple[list[Callable[[], list[Delivery]]], list[Write]]:
         """What builds the messages, key by key, and what is written of rows that lead to none."""
-        by_key: dict[KeyId, list[tuple[Claimed, str, Target | None]]] = {}
+        by_key: dict[KeyId, list[tuple[Claimed, Place]]] = {}
         dropped: list[Write] = []
         for row in rows:
             place = self._where(row.mc_service_id)
             if place is None:
                 dropped.append(deliveries.park(row.mc_service_id))
             else:
-                by_key.setdefault(row.key_id, []).append((row, *place))
+                by_key.setdefault(row.key_id, []).append((row, place))
         prepared: list[Callable[[], list[Delivery]]] = []
         for key_id, placed in by_key.items():
-            users = [row.mc_service_id for row, _, _ in placed]
+            users = [row.mc_service_id for row, _ in placed]
             try:
                 build = self._bodies.prepare(key_id, users, self._clock())
             except InvalidValue:
                 # The key was destroyed after the rows were claimed.
-                dropped.append(deliveries.drop_rows([row.row for row, _, _ in placed]))
+                dropped.append(deliveries.drop_rows([row.row for row, _ in placed]))
                 continue
             prepared.append(partial(_addressed, placed, build))
         return prepared, dropped
@@ -245,11 +245,10 @@ class Delivering:
             self._settling = None
 
 
-def _addressed(
-    placed: Sequence[tuple[Claimed, str, Target | None]], build: Callable[[], list[bytes]]
-) -> list[Delivery]:
+def _addressed(placed: Sequence[tuple[Claimed, Place]], build: Callable[[], list[bytes]]) -> list[Delivery]:
     return [
-        Delivery(uri, body, target, row) for (row, uri, target), body in zip(placed, build(), strict=True)
+        Delivery(place.uri, body, place.target, row, place.route)
+        for (row, place), body in zip(placed, build(), strict=True)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mcsec.errors import PeerError, Refused
 from mcsec.net.sip.grammar import Params
@@ -16,6 +17,20 @@ from mcsec.store.server import StoredUser
 
 #: Registrations of people who are not authorised for the service (yet): more of them get no room.
 _STRANGERS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How a client is reached: request URI, next hop (None: as the URI says), and the way that Path gave (RFC 3327)."""
+
+    uri: str
+    target: Target | None
+    route: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The Route headers of a request."""
+        return [("Route", value) for value in self.route]
 
 
 class Locations:
@@ -68,20 +83,20 @@ class Locations:
         best = max(bindings, key=self._rank, default=None)
         return ("", ()) if best is None else (best.contact, best.path)
 
-    def where(self, impu: str, now: float) -> tuple[str, Target | None] | None:
-        """Request URI and next hop for a client; None: it is not registered."""
+    def where(self, impu: str, now: float) -> Place | None:
+        """How a client is reached; None: it is not registered."""
         if self._core is not None:
-            return impu, self._core
+            return Place(impu, self._core)
         bindings = self._registrar.lookup(impu, now)
         if not bindings:
             return None
         binding = max(bindings, key=self._rank)
         source = binding.source
         if isinstance(source, Peer) and (not source.reliable or source.flow in self._open):
-            return binding.contact, source
+            return Place(binding.contact, source, binding.path)
         try:
             first = NameAddr.decode(binding.path[0]).uri if binding.path else binding.contact
-            return binding.contact, Hop.of(Uri.decode(first))
+            return Place(binding.contact, Hop.of(Uri.decode(first)), binding.path)
         except (PeerError, ValueError):
             return None
 

@@ -35,7 +35,6 @@ from mcsec.net.sip.invited import IncomingCall, OnInvite
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
-from mcsec.net.sip.ways import Target
 from mcsec.server import csk_update, keymaking
 from mcsec.server.announcement import Bearer
 from mcsec.server.beginning import Beginning, Watch, answer, by_the_clock
@@ -44,7 +43,7 @@ from mcsec.server.engine import ServerEngine
 from mcsec.server.events import ClockJumped, StoreRefused, UpkeepFailed
 from mcsec.server.function import Done, Function, FunctionSettings, MayJoin
 from mcsec.server.indexes import IndexesWanted, StoredIndexes
-from mcsec.server.locations import Locations
+from mcsec.server.locations import Locations, Place
 from mcsec.server.requests import Requests, Verify
 from mcsec.server.resume import resume
 from mcsec.server.senders import Senders
@@ -255,8 +254,8 @@ class McServer:
         """Publish what happened beside the server: in calls."""
         self._tell(happened)
 
-    def where(self, user: str) -> tuple[str, Target | None] | None:
-        """Request URI and next hop for a user's client; None: it is not registered."""
+    def where(self, user: str) -> Place | None:
+        """How a user's client is reached; None: it is not registered."""
         return self._where(user)
 
     def tell_failure(self, error: McsecError) -> None:
@@ -330,7 +329,7 @@ class McServer:
         self._senders.closed(peer)
         self._locations.closed(peer)
 
-    def _where(self, user: str) -> tuple[str, Target | None] | None:
+    def _where(self, user: str) -> Place | None:
         known = self.function.users.get(user)
         return None if known is None else self._locations.where(known.impu, self._clock())
 

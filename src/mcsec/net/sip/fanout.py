@@ -14,7 +14,7 @@ from mcsec.net.sip.errors import BadMessage, NoAnswer, Unreachable
 from mcsec.net.sip.gates import Gate
 from mcsec.net.sip.message import Response, decode
 from mcsec.net.sip.peer import Hop, Peer
-from mcsec.net.sip.template import Branches, MessageTemplate, via_line
+from mcsec.net.sip.template import Branches, MessageTemplate, route_lines, via_line
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.ways import Target
 
@@ -24,12 +24,16 @@ _TICK: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A recipient: its ``uri``, its ``body``, where it goes (``None``: the SIP core, or by its URI), your note."""
+    """A recipient: its ``uri``, its ``body``, where it goes (``None``: the SIP core, or by its URI), your note.
+
+    ``route`` are the values of its Route headers, as the Path of its registration gave them.
+    """
 
     uri: str
     body: bytes
     target: Target | None = None
     note: object = None
+    route: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +140,10 @@ class FastSender:
             settle(number, Outcome(delivery, None, error=error))
             return
         try:
-            peer = await self._flow(hop, template.size(delivery.uri, delivery.body))
+            route = route_lines(delivery.route)
+            peer = await self._flow(hop, template.size(delivery.uri, delivery.body) + len(route))
             number, branch = self._branches.next()
-            octets = template.render(delivery.uri, self._via(peer), branch, branch[7:], delivery.body)
+            octets = template.render(delivery.uri, self._via(peer), branch, branch[7:], delivery.body, route)
             core.transport.send(octets, peer)
         except asyncio.CancelledError:
             gate.dropped()

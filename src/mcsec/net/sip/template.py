@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from mcsec.errors import InvalidValue
@@ -45,12 +46,20 @@ class MessageTemplate:
         head = encode(bare).partition(b"\r\n")[2].removesuffix(b"Content-Length: 0\r\n\r\n")
         return cls(prototype.method.encode() + b" ", head + b"To: <", b"\r\n" + b"Content-Length: ")
 
-    def render(self, uri: str, via: bytes, branch: bytes, call_id: bytes, body: bytes) -> bytes:
+    def render(
+        self, uri: str, via: bytes, branch: bytes, call_id: bytes, body: bytes, route: bytes = b""
+    ) -> bytes:
         """The request for one recipient. ``via`` is the line up to ``branch=``, as :func:`via_line` gives it.
+
+        ``route`` are its Route headers, as :func:`route_lines` gives them.
 
         :raises InvalidValue: ``uri`` is none.
         """
-        if _SCHEME.match(uri) is None or not (uri.isascii() and uri.isprintable()) or any(map(uri.count, _ENDS)):
+        if (
+            _SCHEME.match(uri) is None
+            or not (uri.isascii() and uri.isprintable())
+            or any(map(uri.count, _ENDS))
+        ):
             raise InvalidValue("a recipient is a URI", code="sip.template")
         name = uri.encode()
         return b"".join(
@@ -60,6 +69,7 @@ class MessageTemplate:
                 via,
                 branch,
                 b";rport\r\n",
+                route,
                 self.after_via,
                 name,
                 b">\r\nCall-ID: ",
@@ -75,6 +85,17 @@ class MessageTemplate:
         return (
             len(self.start) + len(self.after_via) + len(self.after_call_id) + 2 * len(uri) + len(body) + 240
         )
+
+
+@lru_cache(maxsize=1024)
+def route_lines(route: tuple[str, ...]) -> bytes:
+    """Route headers with these values.
+
+    :raises InvalidValue: a value cannot stand in a header.
+    """
+    if not all(value and value.isprintable() for value in route):
+        raise InvalidValue("a Route is one line", code="sip.template")
+    return "".join(f"Route: {value}\r\n" for value in route).encode()
 
 
 def via_line(transport: str, host: str, port: int) -> bytes:
