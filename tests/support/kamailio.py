@@ -101,6 +101,42 @@ EDGE = (
 )
 
 
+#: A SIP core between MC clients and an MCX server: registers clients by digest, tells the server of each by third-party
+#: REGISTER, asserts who sends what to the server, and routes what the server sends to who is registered.
+MC_CORE = (
+    HEAD.replace("auth.so", 'auth.so"\nloadmodule "uac.so')
+    + "request_route {"
+    + IN_DIALOG
+    + """
+    if (is_method("REGISTER")) {
+        if (!pv_www_authenticate("a.example", "opensesame", "0")) { www_challenge("a.example", "1"); exit; }
+        $uac_req(method) = "REGISTER";
+        $uac_req(ruri) = "sip:mcx@127.0.0.1:{server};transport={transport}";
+        $uac_req(furi) = "sip:scscf@a.example";
+        $uac_req(turi) = $tu;
+        $uac_req(hdrs) = "Contact: <sip:scscf@a.example>\\r\\nExpires: " + $hdr(Expires)
+            + "\\r\\nContent-Type: message/sip\\r\\n";
+        $uac_req(body) = $mb;
+        uac_req_send();
+        save("location");
+        exit;
+    }
+    if ($rU == "mcptt") {
+        if (!registered("location", "$fu")) { sl_send_reply("403", "Not Registered"); exit; }
+        remove_hf("P-Asserted-Identity");
+        append_hf("P-Asserted-Identity: <$fu>\\r\\n");
+        append_hf("P-Asserted-Service: urn:urn-7:3gpp-service.ims.icsi.mcptt\\r\\n");
+        $du = "sip:127.0.0.1:{server};transport={transport}";
+        t_relay();
+        exit;
+    }
+    if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
+    t_relay();
+}
+"""
+)
+
+
 @dataclass(frozen=True)
 class Running:
     """A Kamailio that runs: ``port`` for UDP and TCP, ``tls`` for TLS."""
@@ -116,7 +152,7 @@ async def kamailio(
     *,
     certificate: tuple[Path, Path] | None = None,
     authority: Path | None = None,
-    **values: int,
+    **values: int | str,
 ) -> AsyncIterator[Running]:
     """Kamailio with a configuration of this module, until the block ends."""
     running = Running(free_port("TCP"), free_port("TCP"))
