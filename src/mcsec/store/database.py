@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -24,6 +24,7 @@ from mcsec.store.address import Address
 from mcsec.store.failures import StoreError
 from mcsec.store.kek import Kek
 from mcsec.store.tables import data_keys
+from mcsec.store.tables import life as life_table
 from mcsec.store.wrapping import WrappedDataKey, Wrapper
 
 __all__ = ["Database", "StoreError"]
@@ -159,6 +160,8 @@ def read_data_keys(connection: Connection) -> list[WrappedDataKey]:
 def _data_keys(connection: Connection, kek: Kek) -> list[WrappedDataKey]:
     """The data keys; a store that is made gets its first."""
     life.begin(connection)
+    # A store that cannot be written is found now, and not when something has to be.
+    connection.execute(update(life_table).values(restored=life_table.c.restored))
     keys = read_data_keys(connection)
     if not keys:
         keys = [Wrapper.new_data_key(kek)]
