@@ -273,6 +273,16 @@ async def test_any_request_to_the_admin_api_is_answered(domain: KmsDomain) -> No
         assert (await admin.post("/v1/log/verify")).status_code == 200
 
 
+async def test_what_cannot_be_written_back_is_refused_all_the_same(domain: KmsDomain) -> None:
+    async with domain.admin() as admin:
+        for body in (b'{"target": Infinity}', b'{"target": "/x", "key": NaN}'XX):
+            answer = await admin.post(
+                "/v1/backup", content=body, headers={"content-type": "application/json"}
+            )
+            assert answer.status_code == 422
+            assert answer.json()["code"] == "kms.request"
+
+
 async def test_what_cannot_be_done_is_said(domain: KmsDomain) -> None:
     async with domain.admin() as admin:
         for path, body in (

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
@@ -109,6 +110,14 @@ def admin_app(kms: Kms) -> FastAPI:
         assert isinstance(error, McsecError)
         body = {"code": error.code, "message": str(error), "hint": error.hint}
         return JSONResponse(body, 503 if error.code.startswith("store.database") else 409)
+
+    @app.exception_handler(RequestValidationError)
+    async def misshapen(_: Request, error: Exception) -> JSONResponse:
+        # In words of our own: the framework's repeat what was sent, and not everything can be written back.
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"code": "kms.request", "message": f"{where}: {first['msg']}", "hint": ""}, 422)
 
     @app.get("/v1/status")
     async def status() -> dict[str, Any]:
