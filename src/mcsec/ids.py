@@ -48,6 +48,10 @@ class PurposeTag(IntEnum):
         return "MuSiK" if self is PurposeTag.MUSIK else self.name
 
 
+#: By value: a lookup, because a key ID is asked for its tag with every packet.
+_TAGS = tuple(PurposeTag)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class KeyId:
     """A 32-bit key ID: purpose tag (4 bits), then 28 random bits (TS 33.180 5.2.2)."""
@@ -81,7 +85,7 @@ class KeyId:
     @property
     def tag(self) -> PurposeTag:
         """What the key is for."""
-        return PurposeTag(self.value >> _KEY_ID_RANDOM_BITS)
+        return _TAGS[self.value >> _KEY_ID_RANDOM_BITS]
 
     def encode(self) -> bytes:
         """Four octets, big-endian: CSB ID and MKI."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mcsec.errors import LocalError
@@ -15,6 +16,8 @@ _MAX_DATAGRAM = 65535
 _BATCH = 64
 _BUFFER = 1 << 20
 _ATTEMPTS = 20
+#: Few servers send, and many packets: each address is read once.
+_address = lru_cache(maxsize=1024)(ip_address)
 
 
 class Doors:
@@ -79,7 +82,7 @@ class Doors:
                 octets, source = made.recvfrom(_MAX_DATAGRAM)
             except BlockingIOError:
                 return
-            arrived(port, octets, ip_address(source[0]))
+            arrived(port, octets, _address(source[0]))
 
 
 def _bound(address: Address, port: int) -> socket.socket:

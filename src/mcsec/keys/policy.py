@@ -70,16 +70,16 @@ def decide(question: Question, keys: SenderKeys, now: float) -> Decision:
 
 
 def unreached(
-    question: Question, keys: SenderKeys, listeners: Collection[str], now: float
+    question: Question, decision: Decision, keys: SenderKeys, listeners: Collection[str]
 ) -> Collection[str]:
     """Those of ``listeners`` for whom :func:`decide` is to be asked one by one: the broadcast does not reach
     them.
 
-    ``question`` is the one about the bearer. Where nothing goes on the bearer, all of them.
+    ``question`` is the one about the bearer, and ``decision`` what :func:`decide` just answered. Where nothing goes on
+    the bearer, all of them.
     """
-    source, why = _associated(question, keys)
-    if isinstance(_on_bearer(source, why, question, keys, now), Broadcast):
-        return source.unreached(listeners)
+    if isinstance(decision, Broadcast):
+        return _associated(question, keys)[0].unreached(listeners)
     return listeners
 
 
@@ -150,7 +150,8 @@ _TAGS = {
 
 
 def _covers(key: Key, question: Question) -> bool:
-    return any(key.scope.covers(name) for name in (question.name, question.constituent) if name is not None)
+    covers, constituent = key.scope.covers, question.constituent
+    return covers(question.name) or (constituent is not None and covers(constituent))
 
 
 def _end_to_end(question: Question, keys: SenderKeys, now: float) -> Decision:

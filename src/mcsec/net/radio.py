@@ -14,6 +14,8 @@ from typing import Self
 from mcsec.errors import InvalidValue, LocalError
 
 _ANY = bytes(4)
+_MOST_WAYS = 1024
+_Way = tuple[socket.socket, tuple[str | int, ...]]
 
 
 class RadioSender:
@@ -34,6 +36,8 @@ class RadioSender:
             raise LocalError(f"no interface {interface}: {error.strerror}", code="net.radio") from None
         self._ttl = ttl
         self._sockets: dict[int, socket.socket] = {}
+        # One bearer's packets go to few places.
+        self._ways: dict[tuple[int, int, int], _Way] = {}
         self.sent = self.dropped = 0
 
     def send(self, address: IPv4Address | IPv6Address, port: int, octets: bytes) -> None:
@@ -41,11 +45,9 @@ class RadioSender:
 
         :raises InvalidValue: no multicast address.
         """
-        if not address.is_multicast:
-            raise InvalidValue(f"{address} is no multicast address", code="net.radio.address")
-        target = (str(address), port) if address.version == 4 else (str(address), port, 0, self._index)
+        way = self._ways.get((address.version, int(address), port)) or self._way(address, port)
         try:
-            self._socket(address.version).sendto(octets, target)
+            way[0].sendto(octets, way[1])
         except OSError:
             # The air is no queue: what the system does not take is lost, and counted.
             self.dropped += 1
@@ -57,12 +59,22 @@ class RadioSender:
         for made in self._sockets.values():
             made.close()
         self._sockets.clear()
+        self._ways.clear()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _way(self, address: IPv4Address | IPv6Address, port: int) -> _Way:
+        if not address.is_multicast:
+            raise InvalidValue(f"{address} is no multicast address", code="net.radio.address")
+        target = (str(address), port) if address.version == 4 else (str(address), port, 0, self._index)
+        if len(self._ways) >= _MOST_WAYS:
+            self._ways.clear()
+        way = self._ways[address.version, int(address), port] = (self._socket(address.version), target)
+        return way
 
     def _socket(self, version: int) -> socket.socket:
         made = self._sockets.get(version)

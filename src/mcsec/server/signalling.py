@@ -15,6 +15,7 @@ from mcsec.keys.key import Key
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.policy import (
     Broadcast,
+    Decision,
     GroupRules,
     Question,
     Reason,
@@ -95,7 +96,8 @@ class Signalling:
         :raises IndexesWanted: nothing was sent; indexes are to be granted first. So of the other two.
         """
         question = Question(Traffic.SUBCHANNEL_CONTROL, tmgi)
-        return self._send([self._on_bearer(question, tmgi, message, now)])[0]
+        decision = decide(question, self._keys, now)
+        return self._send([self._on_bearer(question, decision, tmgi, message, now)])[0]
 
     def floor(
         self,
@@ -122,8 +124,9 @@ class Signalling:
         if tmgi is None:
             alone.update(listeners)
         else:
-            planned.append(self._on_bearer(question, tmgi, message, now))
-            for listener in sorted(unreached(question, self._keys, listeners, now)):
+            decision = decide(question, self._keys, now)
+            planned.append(self._on_bearer(question, decision, tmgi, message, now))
+            for listener in sorted(unreached(question, decision, self._keys, listeners)):
                 planned.append(self._to_client(question, listener, message, now))
         for client in sorted(alone):
             planned.append(self._to_client(Question(Traffic.UNICAST_FLOOR, client), client, message, now))
@@ -189,10 +192,9 @@ class Signalling:
         return sent
 
     def _on_bearer(
-        self, question: Question, tmgi: str, message: rtcp.Message, now: float
+        self, question: Question, decision: Decision, tmgi: str, message: rtcp.Message, now: float
     ) -> _Planned | BroadcastRefused:
         rtcp.check_multicast(message)
-        decision = decide(question, self._keys, now)
         if isinstance(decision, Refuse):
             return decision.event(question, now)
         assert isinstance(decision, Broadcast), "a question without a listener is about the bearer"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from mcsec.errors import DecodeError, InvalidValue
@@ -18,6 +19,8 @@ _IPV4 = struct.Struct(">BBHHHBBHII")
 _IPV6 = struct.Struct(">IHBB16s16s")
 _UDP_HEADER = struct.Struct(">HHHH")
 _IPV4_CHECKSUM = slice(10, 12)
+# The same few addresses come with every packet of a bearer.
+_ipv4, _ipv6 = lru_cache(maxsize=1024)(IPv4Address), lru_cache(maxsize=1024)(IPv6Address)
 _DONT_FRAGMENT = 0x4000
 _FRAGMENT = 0x3FFF
 
@@ -105,9 +108,7 @@ def _decode_ipv4(octets: bytes) -> InnerPacket:
         )
     if fragment & _FRAGMENT:
         raise DecodeError("an IPv4 fragment", 6, code="mb2u.inner")
-    return _decode_udp(
-        octets, size, protocol, IPv4Address(source), IPv4Address(destination), hops, traffic_class
-    )
+    return _decode_udp(octets, size, protocol, _ipv4(source), _ipv4(destination), hops, traffic_class)
 
 
 def _decode_ipv6(octets: bytes) -> InnerPacket:
@@ -117,7 +118,7 @@ def _decode_ipv6(octets: bytes) -> InnerPacket:
     if length != len(octets) - _IPV6.size:
         raise DecodeError(f"the IPv6 payload length {length} does not fit", 4, code="mb2u.inner")
     traffic_class = first >> 20 & 0xFF
-    addresses = IPv6Address(source), IPv6Address(destination)
+    addresses = _ipv6(source), _ipv6(destination)
     return _decode_udp(octets, _IPV6.size, protocol, *addresses, hops, traffic_class)
 
 
