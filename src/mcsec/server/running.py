@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mcsec.crypto.kms_keys import IdentityKeys, KmsPublicKeys
 from mcsec.errors import McsecError
 from mcsec.keys.events import Event
 from mcsec.keys.key import Scope
@@ -20,7 +19,9 @@ from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
 from mcsec.net.https import serving
+from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
+from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context, server_context
 from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
 from mcsec.server.admin import Admin
@@ -35,7 +36,7 @@ from mcsec.store.server_kms import keep_pair, load_pair
 from mcsec.store.spks import load_spks
 from mcsec.store.witness import Witness
 
-#: Seconds between looks whether another key period began, and between questions for the next one's keys.
+#: Seconds between looks whether another key period began, and at what changed about KMSs and revoked users.
 _LOOK = 60.0
 
 
@@ -108,59 +109,56 @@ class Provisioning:
     """The server's keys from its KMS, of the present key period and, as soon as they can be had, of the next."""
 
     def __init__(self, config: Configuration, database: Database, now: Callable[[], float]) -> None:
-        self._config, self._database, self._now = config, database, now
+        self._config, self._database = config, database
         # What was uploaded before the start cannot be told from a replay.
         self._replay = ReplayCache(not_before=now())
-        self._held: dict[int, IdentityKeys] = {}
-        self._public: KmsPublicKeys | None = None
+        book = CertificateBook(config.kms_uri)
+        self._upkeep = Upkeep(self._connect, book, config.mdsi, look=_LOOK, now=now)
 
     async def fetch(self) -> Identity:
-        """Ask the KMS.
+        """Ask the KMS for what is due.
 
         :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
         """
+        await self._upkeep.fetch()
+        return self.present()
+
+    async def _connect(self) -> KmsClient:
         config, database = self._config, self._database
         section = config.server.kms
-        settings = KmsClientSettings(
-            section.address.rstrip("/"), config.kms_uri, config.mdsi, "", section.protection
-        )
 
         async def token() -> str:
             return _token(config)
 
-        async with KmsClient(
-            settings,
+        return KmsClient(
+            KmsClientSettings(
+                section.address.rstrip("/"), config.kms_uri, config.mdsi, "", section.protection
+            ),
             token,
             client_context(config.path(section.ca)),
             keys=await load_pair(database, config.mdsi) if section.protection else None,
             keep=lambda pair: keep_pair(database, pair),
-        ) as client:
-            self._public = await client.init()
-            await client.identity(config.mdsi)
-            self._held |= {keys.period_no: keys for keys in client.identities()}
-        return self.present()
+        )
 
     def present(self) -> Identity:
-        """The keys that count now."""
-        public = self._public
-        assert public is not None, "fetch() comes first"
-        period = public.period_at(self._now())
-        self._held = {number: keys for number, keys in self._held.items() if number >= period - 1}
-        receiver = Receiver(list(self._held.values()), [public], self._replay)
-        return Identity(Initiator(self._held[period], public), Recipient("", public), receiver)
+        """The keys that count now, and whom the KMS revoked.
+
+        :raises CheckFailed: there are none of the present key period.
+        """
+        keys, public = self._upkeep.present(), self._upkeep.book.own()
+        receiver = Receiver(list(self._upkeep.held.values()), [public], self._replay)
+        return Identity(Initiator(keys, public), Recipient("", public), receiver)
 
     async def renew(self, server: McServer) -> None:
-        """Fetch the next period's keys in time, and change to them when it begins; for ever."""
+        """Fetch what is due, and change to the next period's keys when it begins; for ever."""
         while True:
             await asyncio.sleep(_LOOK)
-            public = self._public
-            assert public is not None, "fetch() comes first"
-            period = public.period_at(self._now())
-            if period in self._held and period + 1 in self._held:
-                server.renew(self.present())
-                continue
             try:
-                server.renew(await self.fetch())
+                await self._upkeep.fetch()
+            except McsecError as error:
+                server.tell_failure(error)
+            try:
+                server.renew(self.present())
             except McsecError as error:
                 server.tell_failure(error)
 
