@@ -84,6 +84,7 @@ class Domain:
     host: ClientHost
     port: int
     events: list[Event]
+    authority: TestAuthority | None = None
     users: dict[str, User] = field(default_factory=dict)
 
     def of(self, *kinds: type[Event]) -> list[Event]:
@@ -118,7 +119,7 @@ class Domain:
         return user
 
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
@@ -188,7 +189,7 @@ async def domain(
         host = await stack.enter_async_context(
             ClientHost(HostSettings(hop, EndpointSettings(trust=LOOPBACK)))
         )
-        yield Domain(name, server, calls, table, host, clients, events)
+        yield Domain(name, server, calls, table, host, clients, events, authority)
 
 
 @asynccontextmanager
