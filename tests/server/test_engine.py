@@ -105,24 +105,6 @@ def test_who_refused_the_key_is_served_by_unicast() -> None:
     assert ann.control_packet(on_bearer.packet.octets, Traffic.MBMS_FLOOR, GROUP, NOW)
 
 
-def test_a_group_with_two_bearers_is_heard_on_each_by_those_who_hear_it_there() -> None:
-    at, (ann, bob) = broadcasting("ann", "bob")
-    other = Tmgi(TMGI.service_id + 1, "001", "01")
-    at.activate_bearer(other, [ANN, BOB], NOW)
-    deliver(at, [ann, bob])
-    at.listens(BOB, other, GROUP, NOW)
-    at.listens_no_more(BOB, TMGI, None, NOW)
-    assert (at.listeners.on(str(TMGI), GROUP), at.listeners.on(str(other), GROUP)) == ({ANN}, {BOB})
-    assert at.keydown.musiks[GROUP].audience.listeners == {ANN, BOB}, "who hears it elsewhere listens still"
-    assert served(say(at)) == []
-    (there,) = at.floor(other, GROUP, idle(ssrc=at.ssrc(Traffic.MBMS_FLOOR, other)), NOW)
-    assert isinstance(there, OnBearer)
-    # Without bearers everybody is told, once.
-    assert served(at.floor(None, GROUP, idle(), NOW)) == [ANN, BOB]
-    at.listens_no_more(BOB, other, None, NOW)
-    assert served(at.floor(None, GROUP, idle(), NOW)) == [ANN]
-
-
 def test_a_report_for_a_bearer_that_is_not_there() -> None:
     at, _ = broadcasting("ann")
     with pytest.raises(Refused) as caught:
