@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from mcsec.client import keydown
+from mcsec.client import groupmail, keydown
 from mcsec.client.announcement import Announcements, read_usage
 from mcsec.client.csks import CskKeys
 from mcsec.client.engine import ClientEngine
@@ -23,9 +23,10 @@ from mcsec.net.sip.values import decode_addresses
 from mcsec.wire import mbms_usage, mc_bodies, mikey_body, multipart
 from mcsec.wire.mc_bodies import Body
 from mcsec.wire.mc_sip import is_for_mcptt
+from mcsec.wire.xcap import GKTP_TYPE
 
 #: What a 415 says is understood.
-ACCEPT = ", ".join((multipart.MIXED, mikey_body.CONTENT_TYPE, mbms_usage.CONTENT_TYPE))
+ACCEPT = ", ".join((multipart.MIXED, mikey_body.CONTENT_TYPE, mbms_usage.CONTENT_TYPE, GKTP_TYPE))
 _CLAUSE = "TS 24.379 7.2.5"
 
 
@@ -70,6 +71,11 @@ class Inbox:
 
         :raises PeerError: it must be refused (:func:`mcsec.client.refusals.answer_to`); nothing has changed.
         """
+        self._check_service(arrival)
+        parts = multipart.decode(arrival.content_type, arrival.body)
+        if groupmail.is_group_mail(parts):
+            # It comes from the GMS of a group, with which a client shares no CSK.
+            return groupmail.take(parts, arrival.identities, self._engine, now), []
         body = self.read(arrival, now)
         usage = read_usage(body)
         if usage is not None and usage.announcements:
@@ -104,7 +110,7 @@ class Inbox:
 
     # --- inside
 
-    def _check_sender(self, arrival: Arrival) -> None:
+    def _check_service(self, arrival: Arrival) -> None:
         if not is_for_mcptt(arrival.service):
             raise Refused(
                 "the request is not asserted to be of MCPTT",
@@ -112,6 +118,9 @@ class Inbox:
                 clause=_CLAUSE,
                 hint="assertions count only from neighbours that are trusted",
             )
+
+    def _check_sender(self, arrival: Arrival) -> None:
+        self._check_service(arrival)
         if self._profile.psi not in arrival.identities:
             raise Refused(
                 "the request is not asserted to be of our participating function",

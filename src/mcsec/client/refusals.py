@@ -27,6 +27,8 @@ class Answer:
 ANSWERS: dict[str, Answer] = {
     "client.not-mcptt": Answer(488),
     "client.not-our-server": Answer(403, _W.FUNCTION_NOT_ALLOWED),
+    "client.not-our-gms": Answer(403, _W.FUNCTION_NOT_ALLOWED),
+    "client.not-its-group": Answer(488, _W.MIKEY_FAILED),
     "client.not-us": Answer(404),
     "client.logged-off": Answer(480),
     "client.not-understood": Answer(415, accept=True),

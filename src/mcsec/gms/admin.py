@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mcsec.errors import InvalidValue, LocalError, McsecError
+from mcsec.errors import InvalidValue, McsecError
 from mcsec.gms.gms import Gms
 from mcsec.gms.operations import Operations
 from mcsec.net.admin import body
@@ -70,7 +70,7 @@ def _observing(gms: Gms) -> dict[str, Call]:
         try:
             await gms.keeper.log(gms.keeper.head.length - 2, 1)
             gms.provisioning.initiator()
-        except LocalError as error:
+        except McsecError as error:
             return JSONResponse({"status": "not ready", "code": error.code}, 503)
         return JSONResponse({"status": "ready"})
 

@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable
 
-from mcsec.crypto.kms_keys import IdentityKeys, KmsPublicKeys
-from mcsec.errors import McsecError, WrongState
+from mcsec.errors import McsecError, Refused
 from mcsec.gms.config import ConfigError, Configuration
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
+from mcsec.net.kms.upkeep import Upkeep
+from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context
 from mcsec.store.database import Database
 from mcsec.store.server_kms import keep_pair, load_pair
@@ -22,78 +23,90 @@ LOOK = 60.0
 
 
 class Provisioning:
-    """Keys of the present key period and, as soon as they can be had, of the next; certificates of every KMS."""
+    """Keys of the present key period and, shortly before it begins, of the next; certificates of every KMS."""
 
     def __init__(
         self, config: Configuration, database: Database, now: Callable[[], float] = time.time
     ) -> None:
         self._config, self._database, self._now = config, database, now
         self._book = CertificateBook(config.kms_uri)
-        self._held: dict[int, IdentityKeys] = {}
+        self._upkeep = Upkeep(self._connect, self._book, config.uri, look=LOOK, now=now)
 
     async def fetch(self) -> Initiator:
-        """Ask the KMS; what to sign with now.
+        """Ask the KMS for what is due; what to sign with now.
 
         :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
         """
+        await self._upkeep.fetch()
+        return self.initiator()
+
+    async def _connect(self) -> KmsClient:
         config, database = self._config, self._database
         section = config.gms.kms
-        settings = KmsClientSettings(
-            section.address.rstrip("/"), config.kms_uri, config.uri, "", section.protection
-        )
 
         async def token() -> str:
             return await asyncio.to_thread(read_token, config)
 
-        async with KmsClient(
-            settings,
+        return KmsClient(
+            KmsClientSettings(
+                section.address.rstrip("/"), config.kms_uri, config.uri, "", section.protection
+            ),
             token,
             client_context(config.path(section.ca)),
             keys=await load_pair(database, config.uri) if section.protection else None,
             keep=lambda pair: keep_pair(database, pair),
             now=self._now,
-        ) as client:
-            client.book = self._book
-            await client.init()
-            await client.identity(config.uri)
-            await client.certificates()
-            self._held |= {keys.period_no: keys for keys in client.identities()}
-        return self.initiator()
+        )
 
     def initiator(self) -> Initiator:
         """What to sign with now.
 
-        :raises WrongState: the keys of the present key period are not at hand.
+        :raises CheckFailed: the keys of the present key period are not at hand.
         """
-        public = self._book.own()
-        keys = self._held.get(public.period_at(self._now()))
-        if keys is None:
-            raise WrongState(
-                "no keys of the GMS for the present key period",
-                code="gms.key-period",
-                clause="TS 33.180 F.2.1",
-                hint="is the KMS reachable, and the token in [gms.kms] still good?",
-            )
-        return Initiator(keys, public)
+        return Initiator(self._upkeep.present(), self._book.own())
 
     def recipient(self, uri: str) -> Recipient:
         """Somebody with the KMS of its own domain.
 
-        :raises Refused: no KMS is known for it (``kms.unknown``), or it is revoked or not valid now.
+        :raises Refused: no KMS is known for it (``kms.unknown``), it is revoked or not valid now, or it revoked the
+            user (``gms.user-revoked``).
         """
-        return Recipient(uri, self._public(uri))
-
-    def _public(self, uri: str) -> KmsPublicKeys:
-        return self._book.of_user(uri, self._now())
+        book, now = self._upkeep.book, self._now()
+        public = book.of_user(uri, now)
+        if public.uid_of(uri, now) in public.revoked_users:
+            raise Refused(f"{uri} was revoked by its KMS", code="gms.user-revoked", clause="TS 33.180 D.3.2")
+        return Recipient(uri, public)
 
     async def renew(self, install: Callable[[Initiator], None], failed: Callable[[McsecError], None]) -> None:
-        """Fetch what is due, for ever: keys of the next period, certificates of partners."""
+        """Fetch what is due, and change to the next period's keys when it begins; for ever."""
         while True:
             await asyncio.sleep(LOOK)
             try:
-                install(await self.fetch())
+                await self._upkeep.fetch()
             except McsecError as error:
                 failed(error)
+            try:
+                install(self.initiator())
+            except McsecError as error:
+                failed(error)
+
+    async def _connect(self) -> KmsClient:
+        config, database = self._config, self._database
+        section = config.gms.kms
+
+        async def token() -> str:
+            return await asyncio.to_thread(read_token, config)
+
+        return KmsClient(
+            KmsClientSettings(
+                section.address.rstrip("/"), config.kms_uri, config.uri, "", section.protection
+            ),
+            token,
+            client_context(config.path(section.ca)),
+            keys=await load_pair(database, config.uri) if section.protection else None,
+            keep=lambda pair: keep_pair(database, pair),
+            now=self._now,
+        )
 
 
 def read_token(config: Configuration) -> str:
