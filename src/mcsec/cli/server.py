@@ -20,6 +20,7 @@ def server(config: ConfigOption) -> None:
 
 
 async def _server(path: Path) -> None:
+    from mcsec.errors import WrongState
     from mcsec.net.https import stopping
     from mcsec.server import memory
     from mcsec.server.config import Configuration
@@ -29,7 +30,15 @@ async def _server(path: Path) -> None:
     async with running(Configuration.load(path), _log) as found:
         memory.settle()
         print(" ".join(found.addresses), flush=True)
-        await stop.wait()
+        waiting = [asyncio.ensure_future(event.wait()) for event in (stop, found.lost)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for one in waiting:
+            one.cancel()
+        lost = found.lost.is_set() and not stop.is_set()
+    if lost:
+        raise WrongState(
+            "another server is on duty, or may be", code="server.not-on-duty", hint="start it again"
+        )
 
 
 def _log(event: Event) -> None:

@@ -70,6 +70,27 @@ class ClockJumped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StandingBy(Event):
+    """Another server is on duty; this one takes its place when it is gone."""
+
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class DutyTaken(Event):
+    """This server serves the domain, as the ``term``-th that does."""
+
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class DutyLost(Event):
+    """Another server may serve the domain: this one sends nothing any more, and ends."""
+
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRefused(Event):
     """A request changed nothing. ``sender`` is what it claimed, or what was proven."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ from mcsec.server.bearers.running import Bearing, bearing
 from mcsec.server.calls.air import JointAir
 from mcsec.server.calls.service import Calls
 from mcsec.server.config import Configuration
+from mcsec.server.duty import Duty
 from mcsec.server.service import Identity, McServer
 from mcsec.store.config import ConfigError
 from mcsec.store.database import Database
@@ -44,13 +45,15 @@ _LOOK = 60.0
 class Running:
     """A server that serves; ``addresses`` are SIP URIs, in the order of the configuration.
 
-    ``bearing``: its bearers, None where no BM-SC is configured.
+    ``bearing``: its bearers, None where no BM-SC is configured. ``lost``: set when another server may be on duty, and
+    this one is to end.
     """
 
     server: McServer
     addresses: tuple[str, ...]
     bearing: Bearing | None
     calls: Calls
+    lost: asyncio.Event
 
 
 @asynccontextmanager
@@ -64,17 +67,21 @@ async def running(
     database = await Database.open(config.store.address, config.kek())
     try:
         provisioning = Provisioning(config, database, now)
-        async with McServer(
-            database,
-            await provisioning.fetch(),
-            config.service(),
-            verify=validator(config).validate,
-            may_join=config.may_join,
-            subscribers=config.subscribers(),
-            seen=Witness(config.store.seen),
-            on_event=on_event,
-            clock=now,
-        ) as server:
+        async with (
+            _on_duty(database, on_event) as duty,
+            McServer(
+                database,
+                await provisioning.fetch(),
+                config.service(),
+                verify=validator(config).validate,
+                may_join=config.may_join,
+                subscribers=config.subscribers(),
+                seen=Witness(config.store.seen),
+                duty=duty,
+                on_event=on_event,
+                clock=now,
+            ) as server,
+        ):
             for group in config.server.groups:
                 if group.musik == "own" and group.id not in server.function.engine.keydown.musiks:
                     await server.make_musik(Scope.of(group.id))
@@ -97,12 +104,35 @@ async def running(
                     hooks.append(calls.happened)
                     if bearers is not None:
                         calls.attach(JointAir(bearers.joint, bearers.transmitter))
-                    yield Running(server, await _listen(config, server), bearers, calls)
+                    lost = asyncio.Event() if duty is None else duty.lost
+                    yield Running(server, await _listen(config, server), bearers, calls, lost)
             finally:
                 renewing.cancel()
                 await asyncio.gather(renewing, return_exceptions=True)
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def _on_duty(database: Database, on_event: Callable[[Event], None]) -> AsyncIterator[Duty | None]:
+    """This server's turn, kept until the end of the block; None where no other process can use the store."""
+    if not database.shared:
+        yield None
+        return
+
+    def tell(happened: Iterable[Event]) -> None:
+        for event in happened:
+            on_event(event)
+
+    duty = Duty(database, tell)
+    await duty.wait()
+    keeping = asyncio.create_task(duty.keep())
+    try:
+        yield duty
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await duty.give_back()
 
 
 class Provisioning:

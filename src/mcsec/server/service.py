@@ -23,7 +23,7 @@ from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
 
-from mcsec.errors import McsecError
+from mcsec.errors import McsecError, WrongState
 from mcsec.ids import KeyId, Tmgi
 from mcsec.keys.events import Event
 from mcsec.keys.key import DEFAULT, Scope
@@ -39,6 +39,7 @@ from mcsec.server import csk_update, keymaking
 from mcsec.server.announcement import Bearer
 from mcsec.server.beginning import Beginning, Watch, answer, by_the_clock
 from mcsec.server.delivering import Delivering, DeliverySettings
+from mcsec.server.duty import Duty
 from mcsec.server.engine import ServerEngine
 from mcsec.server.events import ClockJumped, StoreRefused, UpkeepFailed
 from mcsec.server.function import Done, Function, FunctionSettings, MayJoin
@@ -97,11 +98,13 @@ class McServer:
         may_join: MayJoin,
         subscribers: Subscribers | None = None,
         seen: Witness | None = None,
+        duty: Duty | None = None,
         on_event: Callable[[Event], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """:param subscribers: who registers by digest authentication; None: nobody is asked for it.
         :param seen: where this machine notes how far it saw the store; None: nowhere.
+        :param duty: this server's turn where several share the store; None: it is the only one.
         """
         self._database, self._settings, self._clock = database, settings, clock
         self._watch = Watch(database, settings.function.domain, seen)
@@ -119,7 +122,8 @@ class McServer:
             self._indexes,
         )
         self.function = Function(engine, database.wrapper, settings.function, may_join)
-        self._writer = GroupCommit(database, self._store_refused)
+        self._duty = duty
+        self._writer = GroupCommit(database, self._store_refused, None if duty is None else duty.fence)
         senders = Senders(settings.sip.trust, Credentials(subscribers) if subscribers is not None else None)
         self._senders = senders
         self._locations = Locations(settings.sip.outbound, settings.registrar)
@@ -214,8 +218,12 @@ class McServer:
         it needs, and where its key is in its life.
 
         ``produce`` is called again until there are indexes; it must do nothing else before it sends.
+
+        :raises WrongState: another server is on duty, or may be.
         """
         while True:
+            if not self._on_duty:
+                raise WrongState("another server is on duty", code="server.not-on-duty")
             try:
                 sent = produce(self._clock())
             except IndexesWanted:
@@ -224,16 +232,21 @@ class McServer:
             await self._reserve()
             await self.carry_out(self.function.done([]))
             await self._writer.settled()
-            return sent
+            if self._on_duty:
+                return sent
 
     def send_now(self, produce: Callable[[float], T]) -> T | None:
         """What :meth:`send` gives where nothing has to be waited for; otherwise None, and nothing was made."""
-        if not self._writer.at_rest:
+        if not (self._writer.at_rest and self._on_duty):
             return None
         try:
             return produce(self._clock())
         except IndexesWanted:
             return None
+
+    @property
+    def _on_duty(self) -> bool:
+        return self._duty is None or self._duty.ours
 
     @property
     def owes(self) -> bool:

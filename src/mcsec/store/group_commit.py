@@ -76,8 +76,14 @@ class GroupCommit:
     disk, and nothing is lost or answered meanwhile. :attr:`healthy` is False then, and new work should be refused.
     """
 
-    def __init__(self, database: Database, on_failure: Callable[[StoreError], None] | None = None) -> None:
-        self._database = database
+    def __init__(
+        self,
+        database: Database,
+        on_failure: Callable[[StoreError], None] | None = None,
+        fence: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """:param fence: looks at the end of each transaction whether it may count, and raises where not."""
+        self._database, self._fence = database, fence
         self._on_failure = on_failure or (lambda error: None)
         self._queue: list[_Waiting] = []
         self._wake = asyncio.Event()
@@ -203,7 +209,7 @@ class GroupCommit:
         return batch
 
     async def _commit(self, attempt: _Attempt) -> None:
-        work = partial(_apply, self._name if self._database.shared else None, attempt)
+        work = partial(_apply, self._name if self._database.shared else None, attempt, self._fence)
         await self._database.transact(work)
         self.transactions += 1
 
@@ -230,7 +236,9 @@ class GroupCommit:
         self._queue.clear()
 
 
-def _apply(name: str | None, attempt: _Attempt, connection: Connection) -> None:
+def _apply(
+    name: str | None, attempt: _Attempt, fence: Callable[[Connection], None] | None, connection: Connection
+) -> None:
     """Everything of a batch in its order, and the results of what was to be done.
 
     ``name``: of the writer, where the way to the database may fail after a commit and before its answer. Such a batch
@@ -253,6 +261,8 @@ def _apply(name: str | None, attempt: _Attempt, connection: Connection) -> None:
         pending = []
         results.append(waiting.work(connection))
     _execute(connection, pending)
+    if fence is not None:
+        fence(connection)
     attempt.results = results
 
 

@@ -1,15 +1,15 @@
 """What one process at a time does: sending on a bearer, deciding on keys (design 7).
 
 A lease ends by itself when its holder is gone. ``term`` goes up with every new holder, so that what an earlier one does
-late can be told. The database's clock is not asked: times are the callers', so machines keep theirs within a fraction
-of a lease of one another, as NTP does.
+late can be told. Between machines the database's clock counts (:func:`take_now`).
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, delete, or_, select
+from sqlalchemy import Connection, case, delete, extract, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from mcsec.store.server_tables import leases
@@ -43,6 +43,14 @@ def take(connection: Connection, name: str, holder: str, now: float, seconds: fl
     return None if row is None else Lease(name, holder, row.term, now + seconds)
 
 
+def take_now(connection: Connection, name: str, holder: str, seconds: float) -> Lease | None:
+    """As :func:`take`, by the clock of the database, so that the clocks of machines may differ."""
+    now = time.time()
+    if connection.dialect.name == "postgresql":
+        now = float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
+    return take(connection, name, holder, now, seconds)
+
+
 def give_back(connection: Connection, name: str, holder: str) -> None:
     """The holder stops by itself: the next one need not wait."""
     connection.execute(
@@ -50,9 +58,10 @@ def give_back(connection: Connection, name: str, holder: str) -> None:
     )
 
 
-def holder(connection: Connection, name: str) -> Lease | None:
-    """Who had the lease last; None: nobody ever."""
-    row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
+def holder(connection: Connection, name: str, *, lock: bool = False) -> Lease | None:
+    """Who had the lease last; None: nobody ever. ``lock``: it changes hands only after this transaction."""
+    wanted = select(leases).where(leases.c.name == name)
+    row = connection.execute(wanted.with_for_update(read=True) if lock else wanted).one_or_none()
     return None if row is None else Lease(row.name, row.holder, row.term, row.until)
 
 
