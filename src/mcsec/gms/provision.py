@@ -13,7 +13,6 @@ from mcsec.mikey.build import Initiator, Recipient
 from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.kms.upkeep import Upkeep
-from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context
 from mcsec.store.database import Database
 from mcsec.store.server_kms import keep_pair, load_pair
@@ -29,8 +28,8 @@ class Provisioning:
         self, config: Configuration, database: Database, now: Callable[[], float] = time.time
     ) -> None:
         self._config, self._database, self._now = config, database, now
-        self._book = CertificateBook(config.kms_uri)
-        self._upkeep = Upkeep(self._connect, self._book, config.uri, look=LOOK, now=now)
+        book = CertificateBook(config.kms_uri)
+        self._upkeep = Upkeep(self._connect, book, config.uri, look=LOOK, now=now)
 
     async def fetch(self) -> Initiator:
         """Ask the KMS for what is due; what to sign with now.
@@ -40,30 +39,12 @@ class Provisioning:
         await self._upkeep.fetch()
         return self.initiator()
 
-    async def _connect(self) -> KmsClient:
-        config, database = self._config, self._database
-        section = config.gms.kms
-
-        async def token() -> str:
-            return await asyncio.to_thread(read_token, config)
-
-        return KmsClient(
-            KmsClientSettings(
-                section.address.rstrip("/"), config.kms_uri, config.uri, "", section.protection
-            ),
-            token,
-            client_context(config.path(section.ca)),
-            keys=await load_pair(database, config.uri) if section.protection else None,
-            keep=lambda pair: keep_pair(database, pair),
-            now=self._now,
-        )
-
     def initiator(self) -> Initiator:
         """What to sign with now.
 
         :raises CheckFailed: the keys of the present key period are not at hand.
         """
-        return Initiator(self._upkeep.present(), self._book.own())
+        return Initiator(self._upkeep.present(), self._upkeep.book.own())
 
     def recipient(self, uri: str) -> Recipient:
         """Somebody with the KMS of its own domain.
