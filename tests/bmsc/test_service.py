@@ -18,7 +18,7 @@ from cryptography import x509
 
 from mcsec.bmsc.config import BmscConfig, Cell, Diameter
 from mcsec.bmsc.doors import Doors
-from mcsec.bmsc.events import BearerActive, BearerEnded, NotificationLost
+from mcsec.bmsc.events import BearerActive, BearerEnded, DatagramsDropped, NotificationLost
 from mcsec.bmsc.faults import Delay, Fault, FaultTable, Operation, Silence
 from mcsec.bmsc.radio import Emission
 from mcsec.bmsc.service import Bmsc
@@ -149,8 +149,14 @@ async def test_from_mb2u_to_the_air() -> None:
         await here.bearer(stop(bearer.tmgi, bearer.mbms_flow_identifier))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
             server.sendto(packet(b"late", 5004, group), (str(bearer.bmsc_address[0]), bearer.bmsc_port or 0))
-        await here.until(lambda: here.bmsc.counters["mb2u.no-bearer"])
+            server.sendto(packet(b"later", 5004, group), (str(bearer.bmsc_address[0]), bearer.bmsc_port or 0))
+        await here.until(lambda: here.bmsc.counters["mb2u.no-bearer"] == 2)
         assert len(here.air) == 4
+        dropped = [event for event in here.events if isinstance(event, DatagramsDropped)]
+        assert [(event.reason, event.host) for event in dropped] == [
+            ("mb2u.inner", GCS),
+            ("mb2u.no-bearer", ""),
+        ]
 
 
 async def test_the_weather_takes_its_time() -> None:

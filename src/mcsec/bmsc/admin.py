@@ -12,9 +12,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from mcsec.bmsc.service import Bmsc
-from mcsec.bmsc.wording import FaultBody, bearer_row, fault_row, holding_row
-from mcsec.errors import McsecError
+from mcsec.bmsc.wording import FaultBody, bearer_row, fault_row, holding_row, named
+from mcsec.errors import InvalidValue, McsecError
 from mcsec.net.admin import body, refused
+from mcsec.wire.mb2.masks import DiagnosticInfo
 
 _CODE = "bmsc.admin"
 
@@ -26,6 +27,24 @@ class RestartBody(BaseModel):
 
     keep_state: bool = False
     abruptly: bool = False
+
+
+class EndBody(BaseModel):
+    """A bearer that the network is to lose: its TMGI as it is shown, and its flow if it is not the only one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tmgi: str
+    flow: int | None = None
+    diagnostic: str = DiagnosticInfo.MBMS_GW_PERMANENT_ERROR.name
+
+
+class CoverBody(BaseModel):
+    """Whether a cell sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    covered: bool
 
 
 class Admin:
@@ -45,6 +64,8 @@ class Admin:
                 Route("/v1/faults", self._add_fault, methods=["POST"]),
                 Route("/v1/faults", self._clear_faults, methods=["DELETE"]),
                 Route("/v1/restart", self._restart, methods=["POST"]),
+                Route("/v1/bearers/end", self._end, methods=["POST"]),
+                Route("/v1/cells/{name}", self._cover, methods=["POST"]),
             ],
             exception_handlers={McsecError: refused},
         )
@@ -60,6 +81,7 @@ class Admin:
             "peers": dict(bmsc.node.peers),
             "tmgis": [holding_row(holding) for holding in state.holdings],
             "bearers": [bearer_row(bearer) for bearer in state.bearers],
+            "cells": self.cells(),
             "faults": self.faults(),
             "counters": dict(sorted(bmsc.counters.items())),
         }
@@ -67,6 +89,13 @@ class Admin:
     def faults(self) -> list[dict[str, Any]]:
         """The fault table."""
         return [fault_row(fault, left) for fault, left in self._bmsc.faults.rows]
+
+    def cells(self) -> list[dict[str, Any]]:
+        """The transmitters."""
+        return [
+            {"name": cell.name, "areas": sorted(cell.areas), "covered": self._bmsc.radio.covers(cell.name)}
+            for cell in self._bmsc.config.cells
+        ]
 
     async def _status(self, _: Request) -> JSONResponse:
         return JSONResponse(self.status())
@@ -88,3 +117,22 @@ class Admin:
         async with self._restarting:
             await self._bmsc.restart(keep_state=wanted.keep_state, abruptly=wanted.abruptly)
         return JSONResponse({"restart_counter": self._bmsc.engine.restart_counter})
+
+    async def _end(self, request: Request) -> JSONResponse:
+        wanted = await body(request, EndBody, _CODE)
+        found = [
+            bearer
+            for bearer in self._bmsc.engine.state.bearers
+            if str(bearer.tmgi) == wanted.tmgi and wanted.flow in (None, bearer.flow.value)
+        ]
+        if len(found) != 1:
+            raise InvalidValue(f"{len(found)} bearers have TMGI {wanted.tmgi} and that flow", code=_CODE)
+        self._bmsc.end(found[0].key, named(DiagnosticInfo, wanted.diagnostic))
+        return JSONResponse(bearer_row(found[0]))
+
+    async def _cover(self, request: Request) -> JSONResponse:
+        name = request.path_params["name"]
+        if name not in (cell.name for cell in self._bmsc.config.cells):
+            raise InvalidValue(f"no cell {name}", code=_CODE)
+        self._bmsc.radio.cover(name, (await body(request, CoverBody, _CODE)).covered)
+        return JSONResponse(self.cells())

@@ -108,6 +108,18 @@ class FaultPlayed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DatagramsDropped(Event):
+    """Datagrams of MB2-U at ``port`` are dropped; told once for each reason and port, then again after a while.
+
+    ``host`` is the GCS AS of the bearer there, empty where there is none. ``reason`` is a name among the counters.
+    """
+
+    port: int
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationLost(Event):
     """A GCS AS did not take a notification."""
 

@@ -42,6 +42,10 @@ class Radio:
         else:
             self._silent.add(name)
 
+    def covers(self, name: str) -> bool:
+        """Whether a cell sends."""
+        return name not in self._silent
+
     def broadcast(self, broadcast: Broadcast, now: float) -> None:
         """Send in every cell that covers one of the areas."""
         for cell in self._cells:

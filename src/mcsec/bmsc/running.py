@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from mcsec.bmsc.admin import Admin
 from mcsec.bmsc.config import BmscConfig, ConfigError, load
 from mcsec.bmsc.service import Bmsc
-from mcsec.bmsc.wording import event_row
+from mcsec.bmsc.wording import diameter_row, event_row
 from mcsec.errors import InvalidValue
 from mcsec.net.admin import socket_endpoint
 from mcsec.net.https import Endpoint, serving
@@ -36,7 +37,12 @@ async def running(file: Path, log: Callable[[dict[str, Any]], None]) -> AsyncIte
     """
     config, directory = load(file), file.parent.absolute()
     admin = admin_endpoint(config, directory)
-    bmsc = Bmsc.configured(config, directory, on_event=lambda event: log(event_row(event)))
+    bmsc = Bmsc.configured(
+        config,
+        directory,
+        on_event=lambda event: log(event_row(event)),
+        on_diameter=lambda event: log(diameter_row(event, time.time())),
+    )
     async with bmsc, serving(Admin(bmsc).app(), admin):
         scheme = "aaa" if config.diameter.plain else "aaas"
         hosts = (text.rpartition(":")[0] for text in config.diameter.listen)

@@ -12,11 +12,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
-from mcsec.bmsc.bearer import Key
+from mcsec.bmsc.bearer import Bearer, Key
 from mcsec.bmsc.config import BmscConfig, ConfigError
 from mcsec.bmsc.doors import Address, Doors
 from mcsec.bmsc.engine import Engine, Reply
-from mcsec.bmsc.events import Event, Notify
+from mcsec.bmsc.events import DatagramsDropped, Event, Notify
 from mcsec.bmsc.faults import FaultTable
 from mcsec.bmsc.radio import Emission, Radio
 from mcsec.bmsc.userplane import UserPlane
@@ -31,6 +31,9 @@ from mcsec.net.tls import server_context
 from mcsec.wire.mb2.groups import UserplaneProtocolResult
 from mcsec.wire.mb2.masks import DiagnosticInfo
 from mcsec.wire.mb2.messages import APPLICATION, Gaa, Gar, Gnr
+
+#: Seconds until dropped datagrams of one port and reason are told of again.
+_QUIET = 10.0
 
 
 class Bmsc:
@@ -73,6 +76,7 @@ class Bmsc:
             limits=limits or Limits(),
         )
         self._senders: dict[str, RadioSender] = {}
+        self._told: dict[tuple[int, str], float] = {}
         self._doors: Doors | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -252,12 +256,21 @@ class Bmsc:
 
     def _arrived(self, port: int, octets: bytes, source: Address) -> None:
         now = asyncio.get_running_loop().time()
-        broadcast = self.userplane.arrived(self.engine.bearers.at_port(port), octets, source, now)
-        if broadcast is not None:
+        bearer = self.engine.bearers.at_port(port)
+        broadcast = self.userplane.arrived(bearer, octets, source, now)
+        if isinstance(broadcast, str):
+            self._dropped(bearer, port, source, broadcast, now)
+        else:
             self.radio.broadcast(broadcast, now)
             self._emit(now)
             if self.radio.next_timer() is not None:
                 self._set_timer()
+
+    def _dropped(self, bearer: Bearer | None, port: int, source: Address, reason: str, now: float) -> None:
+        if self._told.get((port, reason), -_QUIET) + _QUIET <= now:
+            self._told[port, reason] = now
+            host = "" if bearer is None else bearer.host
+            self._on_event(DatagramsDropped(time.time(), host, port, str(source), reason))
 
     def _emit(self, now: float) -> None:
         for emission in self.radio.due(now):

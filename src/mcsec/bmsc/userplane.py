@@ -43,8 +43,8 @@ class UserPlane:
 
     def arrived(
         self, bearer: Bearer | None, octets: bytes, source: IPv4Address | IPv6Address, now: float
-    ) -> Broadcast | None:
-        """What a datagram at the port of ``bearer`` becomes; None: it was dropped and counted. ``now``: seconds."""
+    ) -> Broadcast | str:
+        """What a datagram at the port of ``bearer`` becomes, or why it was dropped and counted. ``now``: seconds."""
         reason = self._objection(bearer, octets, source, now)
         if reason is None:
             assert bearer is not None
@@ -58,7 +58,7 @@ class UserPlane:
                     return broadcast
                 reason = "mb2u.not-multicast"
         self.counters[reason] += 1
-        return None
+        return reason
 
     def forget(self, alive: frozenset[Key]) -> None:
         """Keep the rates of these bearers only."""

@@ -23,6 +23,7 @@ from mcsec.bmsc.faults import (
 )
 from mcsec.bmsc.tmgis import Holding
 from mcsec.errors import InvalidValue
+from mcsec.net.diameter import effects
 from mcsec.wire.mb2.masks import (
     BearerResult,
     DiagnosticInfo,
@@ -81,7 +82,7 @@ class FaultBody(BaseModel):
             OutcomeName.DELAY: lambda: Delay(self.seconds),
             OutcomeName.SILENCE: Silence,
             OutcomeName.FAIL_ACTIVATION: lambda: FailActivation(
-                self.seconds, _named(DiagnosticInfo, self.diagnostic)
+                self.seconds, named(DiagnosticInfo, self.diagnostic)
             ),
         }
         return makers[self.outcome]()
@@ -90,7 +91,7 @@ class FaultBody(BaseModel):
         kind = _RESULTS.get(self.operation, BearerResult)
         result = kind(0)
         for name in self.bits:
-            result |= _named(kind, name)
+            result |= named(kind, name)
         if not result:
             known = ", ".join(member.name for member in kind if member.name)
             raise InvalidValue(f"refuse with which bits? {known}", code="bmsc.fault")
@@ -142,6 +143,15 @@ def event_row(event: Event) -> dict[str, Any]:
     return {"event": type(event).__name__, **values}
 
 
+def diameter_row(event: effects.Event, now: float) -> dict[str, Any]:
+    """What happened to a Diameter peer, for the same log."""
+    return {"event": type(event).__name__, "time": now} | {
+        field.name: _plain(getattr(event, field.name))
+        for field in fields(event)
+        if field.name != "applications"
+    }
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
@@ -158,7 +168,11 @@ def _name(outcome: Outcome) -> OutcomeName:
     }[type(outcome)]
 
 
-def _named(kind: Any, name: str) -> Any:
+def named(kind: Any, name: str) -> Any:
+    """A member of an enumeration by its name, as operators may write it.
+
+    :raises InvalidValue: it has none of that name; the text lists them.
+    """
     try:
         return kind[name.upper().replace("-", "_")]
     except KeyError:

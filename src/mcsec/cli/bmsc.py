@@ -42,6 +42,7 @@ def status(config: ConfigOption, as_json: JsonOption = False) -> None:
         f"bearer {row['tmgi']} flow {row['flow']}  {row['state']}  MB2-U port {row['port']}  areas {row['areas']}"
         for row in facts["bearers"]
     ]
+    lines += [f"cell   {_cell_text(row)}" for row in facts["cells"]]
     lines += [f"fault  {_fault_text(row)}" for row in facts["faults"]]
     lines += [f"count  {name}  {number}" for name, number in facts["counters"].items()]
     _show(facts, as_json, lines)
@@ -57,6 +58,35 @@ def restart(
     """Go away and come back; without state the Restart-Counter grows."""
     answer = _call(config, "POST", "/v1/restart", json={"keep_state": keep_state, "abruptly": abruptly})
     _show(answer, as_json, [f"restarted; restart counter {answer['restart_counter']}"])
+
+
+@app.command("end")
+def end(
+    tmgi: Annotated[str, typer.Argument(help="As `mcsec bmsc status` shows it.", show_default=False)],
+    config: ConfigOption,
+    flow: Annotated[int | None, typer.Option("--flow", help="Where the TMGI has several bearers.")] = None,
+    diagnostic: Annotated[str, typer.Option("--diagnostic", help="Why.")] = "MBMS_GW_PERMANENT_ERROR",
+    as_json: JsonOption = False,
+) -> None:
+    """The network loses a bearer; its server is notified."""
+    row = _call(
+        config, "POST", "/v1/bearers/end", json={"tmgi": tmgi, "flow": flow, "diagnostic": diagnostic}
+    )
+    _show(row, as_json, [f"ended: {row['tmgi']} flow {row['flow']}, of {row['host']}"])
+
+
+@app.command("cover")
+def cover(
+    cell: Annotated[str, typer.Argument(help="A cell's name.", show_default=False)],
+    config: ConfigOption,
+    covered: Annotated[bool, typer.Option("--on/--off", help="Whether it sends.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Switch a cell off or on. Nobody is notified: only its listeners notice."""
+    from urllib.parse import quote
+
+    rows = _call(config, "POST", f"/v1/cells/{quote(cell, safe='')}", json={"covered": covered})
+    _show(rows, as_json, [_cell_text(row) for row in rows])
 
 
 @fault.command("add")
@@ -110,6 +140,10 @@ def fault_clear(config: ConfigOption, as_json: JsonOption = False) -> None:
     """No more faults."""
     answer = _call(config, "DELETE", "/v1/faults")
     _show(answer, as_json, [f"{answer['cleared']} faults cleared"])
+
+
+def _cell_text(row: dict[str, Any]) -> str:
+    return f"{row['name']}  areas {row['areas']}  {'sends' if row['covered'] else 'is off'}"
 
 
 def _fault_text(row: dict[str, Any]) -> str:

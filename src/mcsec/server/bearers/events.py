@@ -139,6 +139,15 @@ class PathDown(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class MessageRefused(Event):
+    """A Diameter peer sent what it must not; ``code`` is stable. Nothing has changed."""
+
+    host: str
+    code: str
+    reason: str
+
+
 Output = Ask | Event
 
 

@@ -15,7 +15,7 @@ from mcsec.net.diameter.config import NodeConfig
 from mcsec.net.diameter.node import DiameterNode
 from mcsec.server.bearers.bearer import Bearer, Wish
 from mcsec.server.bearers.engine import Bearers
-from mcsec.server.bearers.events import Ask, Output, PathDown, PathUp, UnknownBearer
+from mcsec.server.bearers.events import Ask, MessageRefused, Output, PathDown, PathUp, UnknownBearer
 from mcsec.wire.mb2.groups import SupportedFeatures
 from mcsec.wire.mb2.masks import Feature
 from mcsec.wire.mb2.messages import APPLICATION, Gar, Gna, Gnr
@@ -123,6 +123,8 @@ class GcsAs:
             self._on_event(PathDown(now, event.host, event.reason))
             if not self._ways:
                 self._follow(self.bearers.disconnected(event.reason, now))
+        elif isinstance(event, effects.MessageRefused):
+            self._on_event(MessageRefused(now, event.host, event.code, event.reason))
         elif isinstance(event, effects.DialFailed) and self._unreachable.get(event.host) != event.reason:
             # Told once, however often it is tried.
             self._unreachable[event.host] = event.reason
