@@ -15,6 +15,7 @@ from mcsec.net.media_ports import MediaPorts, PortPool
 from mcsec.net.sip.calls import Call
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.invited import IncomingCall, offer_call
+from mcsec.net.sip.message import Request
 from mcsec.net.sip.peer import Peer
 from mcsec.wire import mc_bodies, mcptt_info, multipart, rtcp, sdp
 from mcsec.wire.mc_bodies import Body
@@ -80,6 +81,7 @@ class CallMcx(ScriptedMcx):
     change: Callable[[Session], Session] = lambda session: session
     legs: dict[tuple[str, str], Leg] = field(default_factory=dict)
     invites: list[Body] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     opened: list[MediaPorts] = field(default_factory=list)
     sequence: int = 0
 
@@ -164,6 +166,7 @@ class CallMcx(ScriptedMcx):
             multipart.decode(content_type, incoming.request.body), self.xml_keys, protected=True
         )
         self.invites.append(body)
+        self.requests.append(incoming.request)
         self.changed.set()
         refusal = self.decide(body)
         if refusal is not None:

@@ -145,6 +145,8 @@ def _recording(group: str, file: Path | None, chat: bool) -> Work:
             return {}
         with Recorder(file) as recorder:
             await record(client, errand, recorder, stop)
+        if recorder.error is not None:
+            raise recorder.error
         return {"seconds_recorded": recorder.samples / RATE, "frames_of_other_codecs": recorder.foreign}
 
     return work

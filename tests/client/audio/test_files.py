@@ -129,6 +129,28 @@ def test_a_talker_who_follows_at_once_loses_nothing(tmp_path: Path) -> None:
     assert wav.read(tmp_path / "heard.wav") == heard + heard[:800]
 
 
+def test_a_disk_that_is_full_ends_the_recording_and_not_the_call() -> None:
+    # /dev/full takes everything until it has to be written.
+    recorder = Recorder(Path("/dev/full"))
+    for number in range(100):
+        for frame in frames(VOICE, timestamp=8000 * number):
+            recorder.frame(frame, 100 + number)
+    recorder.close()
+    assert recorder.error is not None
+    assert recorder.error.code == "audio.recording"
+    assert "No space left" in str(recorder.error)
+    assert recorder.samples < 800_000
+
+
+def test_a_file_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcsec.client.audio.recorder._MOST", 800)
+    with Recorder(tmp_path / "heard.wav") as recorder:
+        for frame in frames(VOICE):
+            recorder.frame(frame, 100.0)
+    assert "no more room" in str(recorder.error)
+    assert len(wav.read(tmp_path / "heard.wav")) == 800
+
+
 def test_nobody_talked(tmp_path: Path) -> None:
     with Recorder(tmp_path / "heard.wav"):
         pass

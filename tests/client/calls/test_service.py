@@ -63,6 +63,12 @@ async def test_calls_talks_and_leaves() -> None:
         (body,) = mcx.invites
         assert body.signed
         assert (body.info.session_type, body.info.request_uri) == ("prearranged", GROUP)
+        (request,) = mcx.requests
+        assert request.uri == PSI
+        assert request.headers.get("Session-Expires") == "1800"
+        assert "+g.3gpp.mcptt" in (request.headers.get("Contact") or "")
+        assert "ims.icsi.mcptt" in (request.headers.get("P-Preferred-Service") or "")
+        assert len(request.headers.all("Accept-Contact")) == 2
         assert body.info.client_id == alice.client.profile.client_id
         await mcx.invite(BOB, GROUP)
         heard = listen(bob.client.calls[GROUP])

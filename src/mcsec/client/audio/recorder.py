@@ -12,6 +12,8 @@ from mcsec.client.audio.arrival import Frame
 
 #: Samples of silence at most: hours in which nobody talks would fill the disk.
 _LONGEST_GAP = 5 * pcmu.RATE
+#: Samples of a file at most: its sizes have 32 bits, its header some octets.
+_MOST = (1 << 31) - 1024
 #: Seconds without a frame after which a talker has stopped, when another one talks. Of two who talk at once the first
 #: is written; what the other says is kept until it is known which it was.
 _PAUSE = 0.2
@@ -22,11 +24,13 @@ class Recorder:
 
     :ivar samples: written so far, silence included. :ivar foreign: frames of another codec.
     :ivar beside: frames of one who talked beside the one who is written.
+    :ivar error: why nothing more is written: the disk is full, or the file. Who hears the call is not disturbed.
     """
 
     def __init__(self, path: Path) -> None:
         """:raises AudioError: the file cannot be written."""
-        self._file = wav.create(path)
+        self._path, self._file = path, wav.create(path)
+        self.error: wav.AudioError | None = None
         self.samples = self.foreign = self.beside = 0
         # Of the last frame: its stream, where its timestamps end, and when it came.
         self._last: tuple[int, int, float] | None = None
@@ -50,7 +54,10 @@ class Recorder:
     def close(self) -> None:
         """Finish the file."""
         self._turn()
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._fail(error.strerror or "it cannot be finished")
 
     def __enter__(self) -> Self:
         return self
@@ -85,5 +92,17 @@ class Recorder:
         self._last = frame.ssrc, frame.timestamp + len(frame.payload) & 0xFFFFFFFF, now
 
     def _write(self, samples: array[int]) -> None:
-        self._file.writeframesraw(pcmu.to_octets(samples))
+        if self.error is not None:
+            return
+        if self.samples + len(samples) > _MOST:
+            self._fail("a WAV file has no more room")
+            return
+        try:
+            self._file.writeframesraw(pcmu.to_octets(samples))
+        except OSError as error:
+            self._fail(error.strerror or "it cannot be written")
+            return
         self.samples += len(samples)
+
+    def _fail(self, reason: str) -> None:
+        self.error = self.error or wav.AudioError(f"{self._path}: {reason}", code="audio.recording")
