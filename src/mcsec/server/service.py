@@ -50,6 +50,7 @@ from mcsec.server.resume import resume
 from mcsec.server.senders import Senders
 from mcsec.server.subscribers import Credentials, Subscribers
 from mcsec.store import deliveries, server
+from mcsec.store.calls import StoredCall, load_calls
 from mcsec.store.database import Database, StoreError
 from mcsec.store.group_commit import GroupCommit, Write
 from mcsec.store.server_load import load
@@ -254,6 +255,11 @@ class McServer:
         return self._indexes.wanting or bool(self.function.engine.records)
 
     # --- for calls
+
+    async def calls_left(self) -> list[StoredCall]:
+        """Legs of calls that were written down: of a server that was killed, at the start."""
+        found: list[StoredCall] = await self._writer.run(load_calls)
+        return found
 
     def serve_calls(self, on_invite: OnInvite) -> None:
         """Who answers INVITEs from now on; until then they are refused."""

@@ -12,7 +12,9 @@ from mcsec.errors import McsecError, Refused
 from mcsec.keys.events import Event
 from mcsec.keys.policy import GroupRules
 from mcsec.net.media_ports import PortPool
+from mcsec.net.sip.calls import Call
 from mcsec.net.sip.endpoint import Endpoint
+from mcsec.server.calls import leftovers
 from mcsec.server.calls.air import Air, NoAir, Subchannels
 from mcsec.server.calls.events import PacketRefused
 from mcsec.server.calls.links import Link, Partner
@@ -81,6 +83,15 @@ class Around:
     def tell(self, *happened: Event) -> None:
         """Publish events."""
         self.server.tell(happened)
+
+    def remember(self, group: str, owner: str, call: Call) -> None:
+        """Write a leg down while it lasts."""
+        self.spawn(self._while_it_lasts(group, owner, call))
+
+    async def _while_it_lasts(self, group: str, owner: str, call: Call) -> None:
+        await self.server.write([leftovers.written(group, owner, call, self.clock())])
+        await call.ended.wait()
+        await self.server.write([leftovers.dropped(call)])
 
     def packet_refused(self, group: str, sender: str, what: str, error: McsecError) -> None:
         """A packet changed nothing: counted always, told now and then."""

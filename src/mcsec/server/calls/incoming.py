@@ -159,12 +159,12 @@ class Incoming:
             description = leg.describe(audio, parameters, None)
             focus.enter(user, entry, leg)
             incoming.features(FEATURES)
-            leg.call = await self._accept(incoming, description, self._of_leg(leg, focus, description))
+            leg.call = call = await self._accept(incoming, description, self._of_leg(leg, focus, description))
         except BaseException:
             focus.left(user, "the call was not set up", leg)
             leg.close()
             raise
-        self._around.spawn(watch_member(focus, user, leg))
+        watch_member(self._around, focus, user, leg, call)
 
     async def _as_participating(self, incoming: IncomingCall, partner: Partner, body: Body) -> None:
         """A partner's controlling function invites one of our users."""

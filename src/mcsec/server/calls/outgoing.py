@@ -14,6 +14,7 @@ from mcsec.net.sip.message import Request
 from mcsec.net.sip.peer import Hop
 from mcsec.net.sip.ways import Target
 from mcsec.server.calls import bodies
+from mcsec.server.calls.around import Around
 from mcsec.server.calls.bodies import Audio, Terms
 from mcsec.server.calls.book import Book
 from mcsec.server.calls.controlling import Invite
@@ -91,7 +92,7 @@ class Outgoing:
         except BaseException:
             leg.close()
             raise
-        self._around.spawn(watch_member(focus, user, leg))
+        watch_member(self._around, focus, user, leg, reached.call)
 
     # --- from our participating function
 
@@ -191,17 +192,18 @@ class Outgoing:
         """A user's leg has a way to a partner's controlling function."""
         leg.way = PartnerWay(way, self._urge)
         self._book.remote.add(way)
-        self._around.spawn(self._watch(serving, leg, way))
+        assert way.call is not None, "it was answered"
+        self._around.spawn(self._watch(serving, leg, way, way.call))
+        self._around.remember(serving.group.group_id, f"@{way.domain}", way.call)
 
     # --- inside
 
-    async def _watch(self, serving: Serving, leg: ClientLeg, way: PartnerLeg) -> None:
-        assert way.call is not None, "it was answered"
-        await way.call.ended.wait()
+    async def _watch(self, serving: Serving, leg: ClientLeg, way: PartnerLeg, call: Call) -> None:
+        await call.ended.wait()
         way.close(hang_up=False)
         self._book.remote.discard(way)
         if serving.legs.get(leg.user) is leg:
-            serving.close(leg.user, way.call.reason, leave=False)
+            serving.close(leg.user, call.reason, leave=False)
 
     async def _partner(
         self,
@@ -301,11 +303,15 @@ def member_leg(book: Book, focus: Focus, user: str, domain: str) -> PartnerLeg:
     )
 
 
-async def watch_member(focus: Focus, user: str, leg: PartnerLeg) -> None:
+def watch_member(around: Around, focus: Focus, user: str, leg: PartnerLeg, call: Call) -> None:
     """A member whom a partner serves is out of the call when its dialog is over."""
-    assert leg.call is not None, "it was answered"
-    await leg.call.ended.wait()
-    focus.left(user, leg.call.reason, leg)
+
+    async def watch() -> None:
+        await call.ended.wait()
+        focus.left(user, call.reason, leg)
+
+    around.spawn(watch())
+    around.remember(focus.group.group_id, f"@{leg.domain}", call)
 
 
 def reason_of(error: McsecError) -> str:

@@ -22,6 +22,7 @@ from mcsec.keys.events import Event
 from mcsec.net.media_ports import PortPool
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.ways import Target
 from mcsec.server.bearers import events as bearers
 from mcsec.server.calls.air import Air
 from mcsec.server.calls.around import Around
@@ -30,6 +31,7 @@ from mcsec.server.calls.events import ControllingLost
 from mcsec.server.calls.focus import Focus
 from mcsec.server.calls.groups import GroupDirectory
 from mcsec.server.calls.incoming import Incoming
+from mcsec.server.calls.leftovers import Leftovers
 from mcsec.server.calls.legs import PartnerLeg
 from mcsec.server.calls.links import Partner
 from mcsec.server.calls.outgoing import Outgoing
@@ -86,6 +88,10 @@ class Calls:
         self._server.serve_calls(self._incoming.invited)
         self._server.hear(self.happened)
         self._server.endpoint.on_flow_closed(self._flow_closed)
+        left = await self._server.calls_left()
+        if left:
+            hops: dict[str, Target] = {name: one.hop for name, one in self._settings.partners.items()}
+            self.around.spawn(Leftovers(self._server, hops).end(left))
         self.around.spawn(self._listen_for_silence())
         return self
 

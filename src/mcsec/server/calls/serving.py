@@ -125,6 +125,7 @@ class Serving:
             events.CallServed(self._around.clock(), self.group.group_id, leg.user, self.controlling)
         )
         self._around.spawn(self._watch(leg, call))
+        self._around.remember(self.group.group_id, leg.user, call)
         while leg.waiting:
             self._tell_one(leg, leg.waiting.popleft())
 
