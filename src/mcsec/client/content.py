@@ -65,6 +65,11 @@ class ContentWriter:
         presence = Presence(self._profile.mc_service_id, clients, p_id=str(uuid.uuid4()))
         return self._written(mc_bodies.affiliations(self._info(), presence), now)
 
+    def about_itself(self, now: float) -> Content:
+        """Who asks, and nothing else: a SUBSCRIBE to one's own affiliations (9.2.1.3)."""
+        info = Part(mcptt_info.CONTENT_TYPE, mcptt_info.encode(self._info()))
+        return self._written((info,), now)
+
     def listening(self, report: Report, session_id: str | None, now: float) -> Content:
         """Whether a bearer is received; ``session_id`` names the call, for a group that is mapped to it."""
         listening = Listening(

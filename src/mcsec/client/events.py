@@ -106,6 +106,15 @@ class Affiliated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AffiliationsTold(Event):
+    """The server says which groups the user's client is affiliated to; ``p_id`` names the PUBLISH that it answers."""
+
+    user: str
+    groups: tuple[str, ...]
+    p_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcedureFailed(Event):
     """The server did not do what it was asked. ``status`` is its answer, 0 where none came."""
 

@@ -11,6 +11,7 @@ from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.subscribing import OnNotify, Subscription
 from mcsec.net.sip.ways import Target
 from mcsec.wire.mc_sip import FEATURE_TAGS, Lines
 
@@ -68,6 +69,14 @@ class Link:
         return await self.endpoint.invite(
             request, peer, session_interval=seconds, on_reinvite=on_reinvite, ring=_RING
         )
+
+    async def subscribe(self, headers: Lines, content: Content, on_notify: OnNotify) -> Subscription:
+        """A SUBSCRIBE to the participating function; refreshed by itself until it ends.
+
+        :raises SubscriptionRefused: the server refuses. :raises NoAnswer: :raises Unreachable: nobody answered.
+        """
+        peer = await self.settle()
+        return await self.endpoint.subscribe(self._request("SUBSCRIBE", headers, content), on_notify, peer)
 
     def _request(self, method: str, headers: Lines, content: Content | None) -> Request:
         request = make_request(

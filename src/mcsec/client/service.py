@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import MappingProxyType
 
 from mcsec._core import Secret
+from mcsec.client.affiliation_watch import AffiliationWatch
 from mcsec.client.airwaves import Airwaves
 from mcsec.client.announcement import Announcements
 from mcsec.client.calls.desk import CallDesk
@@ -114,6 +115,7 @@ class McClient:
         )
         self._settings = self._publication(link, "service authorisation", POC_SETTINGS_EVENT)
         self._presence = self._publication(link, "affiliation", PRESENCE_EVENT)
+        self._watch = AffiliationWatch(link, profile, self._inbox, self._writer, on_event, self.failed, clock)
         self._registering = Registering(
             link, profile, self._write_register, self._registration_changed, self.failed, credentials
         )
@@ -197,6 +199,13 @@ class McClient:
             Wish(group=group, chat=chat, talk=talk, emergency=emergency, priority=priority)
         )
 
+    async def watch_affiliations(self) -> None:
+        """Be told of every change of this client's affiliations, until it logs off.
+
+        :raises PeerError: the server refuses, or nobody answered.
+        """
+        await self._watch.start()
+
     async def invited(self, incoming: IncomingCall) -> None:
         """Take a call that comes, or refuse it."""
         if not self._logged_on:
@@ -233,6 +242,7 @@ class McClient:
         try:
             await self._desk.close()
             await self._reporter.stop()
+            await self._watch.stop()
             self._presence.forget()
             self._settings.forget_timer()
             if self.profile.authorisation is Authorisation.PUBLISH and self._csk is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mcsec.errors import DecodeError, Refused
 from mcsec.server.events import AffiliationChanged
 from mcsec.server.function import Done, Function
@@ -11,8 +13,18 @@ from mcsec.wire import affiliation
 from mcsec.wire.affiliation import Affiliation, ClientAffiliations, Presence, Status
 from mcsec.wire.mc_bodies import Body
 
+_LONGEST_ID = 128
 
-def read(function: Function, body: Body, user: User) -> frozenset[str]:
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a PUBLISH asks for: all the groups from now on. ``p_id`` is its name in the NOTIFY that follows."""
+
+    groups: frozenset[str] = frozenset()
+    p_id: str = ""
+
+
+def read(function: Function, body: Body, user: User) -> Wanted:
     """The groups that a PUBLISH asks for; nothing has changed yet.
 
     :raises DecodeError: no presence document. :raises Refused: another user's or client's, too many groups, or one that
@@ -41,10 +53,10 @@ def read(function: Function, body: Body, user: User) -> frozenset[str]:
                 code="server.not-in-group",
                 clause="TS 24.379 9.2.2.2.3",
             )
-    return groups
+    return Wanted(groups, (presence.p_id or "")[:_LONGEST_ID])
 
 
-def affiliate(function: Function, user: User, groups: frozenset[str], now: float) -> Done:
+def affiliate(function: Function, user: User, groups: frozenset[str], now: float, p_id: str = "") -> Done:
     """The user's groups from now on. Who joined gets the keys at once; who left is owed nothing any more."""
     joined, left = groups - user.groups, user.groups - groups
     name = user.mc_service_id
@@ -58,7 +70,7 @@ def affiliate(function: Function, user: User, groups: frozenset[str], now: float
             wanted += function.engine.admit_to_bearer(name, bearer.tmgi)
     done.writes += [deliveries.wish(name, key_id, now) for key_id in wanted]
     if joined or left:
-        done.events.append(AffiliationChanged(now, name, tuple(sorted(joined)), tuple(sorted(left))))
+        done.events.append(AffiliationChanged(now, name, tuple(sorted(joined)), tuple(sorted(left)), p_id))
     return done
 
 

@@ -28,11 +28,12 @@ class ClientLeft(Event):
 
 @dataclass(frozen=True, slots=True)
 class AffiliationChanged(Event):
-    """A user's set of groups is another one."""
+    """A user's set of groups is another one; ``p_id`` names the PUBLISH that asked for it, if one did."""
 
     user: str
     joined: tuple[str, ...]
     left: tuple[str, ...]
+    p_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

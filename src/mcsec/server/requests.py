@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from mcsec.errors import DecodeError, LocalError, McsecError, PeerError, Refused
+from mcsec.errors import DecodeError, McsecError, PeerError, Refused
 from mcsec.keys.events import Event
 from mcsec.net.sip.auth import Unauthorized
 from mcsec.net.sip.compose import make_response
@@ -155,11 +155,12 @@ class Requests:
         self._match(request, user, event)
         body = self._body(sender, user, parts)
         wanted = (
-            frozenset[str]()
+            affiliation.Wanted()
             if not parts and self._expires(request) == 0
             else affiliation.read(self._function, body, user)
         )
-        await self._carry_out(affiliation.affiliate(self._function, user, wanted, self._clock()))
+        now = self._clock()
+        await self._carry_out(affiliation.affiliate(self._function, user, wanted.groups, now, wanted.p_id))
         return self._published(request, user, event)
 
     async def _settings(
@@ -202,10 +203,10 @@ class Requests:
     async def _options(self, request: Request, peer: Peer) -> Response:
         return make_response(request, 200, headers=[("Accept", multipart.MIXED)])
 
-    # --- for calls
+    # --- for calls and subscriptions
 
     def invited(self, request: Request, peer: Peer) -> tuple[User, Body]:
-        """Who of our users sent an INVITE, and its body.
+        """Who of our users sent an INVITE or a SUBSCRIBE, and its body.
 
         :raises PeerError: none who is authorised, or the body is not protected as it must be.
         """
@@ -213,7 +214,7 @@ class Requests:
         user = self._function.users.known(sender.impu)
         return user, self._body(sender, user, self._parts(request), about_itself=False)
 
-    def refusal(self, request: Request, peer: Peer, error: PeerError | LocalError) -> Response:
+    def refusal(self, request: Request, peer: Peer, error: McsecError) -> Response:
         """The answer to a request that failed with ``error``, which is told and counted."""
         if isinstance(error, Unauthorized):
             return self._challenge(request, peer, error)

@@ -36,6 +36,7 @@ from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.server import csk_update, keymaking
+from mcsec.server.affiliation_notices import AffiliationNotices
 from mcsec.server.announcement import Bearer
 from mcsec.server.beginning import Beginning, Watch, answer, by_the_clock
 from mcsec.server.delivering import Delivering, DeliverySettings
@@ -131,7 +132,14 @@ class McServer:
         self.requests = Requests(
             self.function, senders, self._locations, self._writer, verify, self._tell, clock, self._wake
         )
-        self.endpoint = Endpoint(self.requests.handle, settings.sip, on_invite=self._invited)
+        self._notices = AffiliationNotices(self.function, self.requests.invited, self.requests.refusal)
+        self._hooks.append(self._notices.hear)
+        self.endpoint = Endpoint(
+            self.requests.handle,
+            settings.sip,
+            on_invite=self._invited,
+            on_subscribe=self._notices.subscribed,
+        )
         self._delivering: Delivering | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -169,6 +177,7 @@ class McServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._notices.close()
         await self.endpoint.__aexit__(kind, error, trace)
         await self._writer.__aexit__(kind, error, trace)
         await self._watch.note(self.tell_failure)

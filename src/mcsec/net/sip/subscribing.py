@@ -38,7 +38,7 @@ class SubscriptionRefused(NotAccepted):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a NOTIFY brought."""
+    """What a NOTIFY brought; ``content_type`` with its parameters."""
 
     status: SubscriptionStatus
     content_type: str
@@ -127,7 +127,8 @@ class Subscription:
             self._core.respond(arrived.key, make_response(request, status))
             return
         self._core.respond(arrived.key, make_response(request, 200))
-        notification = Notification(status, request.content_type, request.body)
+        content_type = request.headers.get("Content-Type") or ""
+        notification = Notification(status, content_type, request.body)
         self._go(_INPUTS[status.state], status.reason or "the notifier ended it")
         if status.expires is not None and self._expires and not self._over:
             self._lasts(status.expires)
