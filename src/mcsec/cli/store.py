@@ -20,6 +20,7 @@ class Entity(StrEnum):
 
     SERVER = "server"
     KMS = "kms"
+    GMS = "gms"
 
 
 EntityOption = Annotated[Entity, typer.Option("--entity", help="Whose store.")]

@@ -15,7 +15,7 @@ from mcsec.store.address import Address
 from mcsec.store.kek import Kek
 
 #: The database of an entity where its section names none.
-_DATABASES = {"server": "server.db", "kms": "kms.db"}
+_DATABASES = {"server": "server.db", "kms": "kms.db", "gms": "gms.db"}
 
 
 class ConfigError(LocalError):
@@ -70,7 +70,7 @@ def of(content: Mapping[str, Any], directory: Path, entity: str = "server") -> S
     own = own if isinstance(own, dict) else {}
     domain = content.get("domain", {})
     named = str(own.get("database", _DATABASES[entity]))
-    # The KMS's master secrets are nobody else's business, so they never share a database with the servers.
+    # What a KMS and a GMS keep is nobody else's business, so they never share a database with the servers.
     text = section.url if entity == "server" and section.url else named
     address = Address.parse(text, directory)
     beside = f"{address.path.name if address.path else 'store'}-seen"
