@@ -29,6 +29,7 @@ from mcsec.server.calls.groups import GroupTable
 from mcsec.server.calls.service import CallSettings
 from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import FunctionSettings
+from mcsec.server.homegroups import GmsSection
 from mcsec.server.service import ServiceSettings
 from mcsec.server.subscribers import Subscribers
 from mcsec.store.config import ConfigError, StoreConfig
@@ -116,6 +117,7 @@ class ServerSection(_Section):
     groups: list[GroupSection] = []
     calls: CallsSection = CallsSection()
     partners: list[PartnerSection] = []
+    gms: GmsSection | None = None
     mb2: Mb2Section | None = None
     bearers: list[BearerSection] = []
 

@@ -18,6 +18,7 @@ from mcsec.keys.key import Scope
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
+from mcsec.net.gms import GmsClient, GmsClientSettings
 from mcsec.net.https import serving
 from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
@@ -27,9 +28,11 @@ from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
 from mcsec.server.admin import Admin
 from mcsec.server.bearers.running import Bearing, bearing
 from mcsec.server.calls.air import JointAir
+from mcsec.server.calls.groups import GroupTable
 from mcsec.server.calls.service import Calls
 from mcsec.server.config import Configuration
 from mcsec.server.duty import Duty
+from mcsec.server.homegroups import HomeGroups
 from mcsec.server.service import Identity, McServer
 from mcsec.store.config import ConfigError
 from mcsec.store.database import Database
@@ -65,6 +68,8 @@ async def running(
     :raises McsecError: it cannot start; the text says why.
     """
     database = await Database.open(config.store.address, config.kek())
+    table = config.groups()
+    home = _home_groups(config, table)
     try:
         provisioning = Provisioning(config, database, now)
         async with (
@@ -74,7 +79,7 @@ async def running(
                 await provisioning.fetch(),
                 config.service(),
                 verify=validator(config).validate,
-                may_join=config.may_join,
+                may_join=config.may_join if home is None else home.may_join,
                 subscribers=config.subscribers(),
                 seen=Witness(config.store.seen),
                 duty=duty,
@@ -85,7 +90,9 @@ async def running(
             for group in config.server.groups:
                 if group.musik == "own" and group.id not in server.function.engine.keydown.musiks:
                     await server.make_musik(Scope.of(group.id))
-            renewing = asyncio.create_task(provisioning.renew(server))
+            following = [asyncio.create_task(provisioning.renew(server))]
+            if home is not None:
+                following.append(asyncio.create_task(_follow(config, server, home)))
             try:
                 async with database.read() as connection:
                     spks = await connection.run_sync(partial(load_spks, wrapper=database.wrapper))
@@ -98,7 +105,7 @@ async def running(
 
                 async with (
                     bearing(config, server, told, now) as bearers,
-                    Calls(server, config.groups(), config.calls(spks), now) as calls,
+                    Calls(server, table, config.calls(spks), now) as calls,
                     serving(Admin(bearers).app(), config.admin),
                 ):
                     hooks.append(calls.happened)
@@ -107,8 +114,9 @@ async def running(
                     lost = asyncio.Event() if duty is None else duty.lost
                     yield Running(server, await _listen(config, server), bearers, calls, lost)
             finally:
-                renewing.cancel()
-                await asyncio.gather(renewing, return_exceptions=True)
+                for task in following:
+                    task.cancel()
+                await asyncio.gather(*following, return_exceptions=True)
     finally:
         await database.close()
 
@@ -158,7 +166,7 @@ class Provisioning:
         section = config.server.kms
 
         async def token() -> str:
-            return _token(config)
+            return _token(config, config.server.kms.token, "[server.kms]")
 
         return KmsClient(
             KmsClientSettings(
@@ -215,8 +223,38 @@ def _jwks(path: Path) -> Callable[[], Any]:
     return fetch
 
 
-def _token(config: Configuration) -> str:
-    kind, _, name = config.server.kms.token.partition(":")
+def _home_groups(config: Configuration, table: GroupTable) -> HomeGroups | None:
+    """The groups of the domain's GMS; None where none is configured."""
+    section = config.server.gms
+    if section is None:
+        return None
+    tls = client_context(config.path(section.ca))
+
+    async def token() -> str:
+        return _token(config, section.token, "[server.gms]")
+
+    def connect() -> GmsClient:
+        return GmsClient(GmsClientSettings(section.address.rstrip("/")), token, tls)
+
+    return HomeGroups(table, connect, config.mdsi, config.domain)
+
+
+async def _follow(config: Configuration, server: McServer, home: HomeGroups) -> None:
+    """Do what the GMS says, for ever: who is no member of a group any more is taken off it, and its MuSiK replaced."""
+
+    async def changed(groups: frozenset[str]) -> None:
+        for group in sorted(groups):
+            affiliated = server.function.users.members([group])
+            strangers = [user for user in sorted(affiliated) if not home.may_join(user, group)]
+            if strangers:
+                await server.remove(group, strangers)
+
+    assert config.server.gms is not None, "there is a GMS"
+    await home.run(config.server.gms.refresh, changed, server.tell_failure)
+
+
+def _token(config: Configuration, source: str, section: str) -> str:
+    kind, _, name = source.partition(":")
     if kind == "env" and name:
         found = os.environ.get(name, "")
     elif kind == "file" and name:
@@ -228,9 +266,9 @@ def _token(config: Configuration) -> str:
                 hint=f"put a token for {config.mdsi} there: `mcsec token issue --user {config.mdsi}`",
             ) from None
     else:
-        raise ConfigError("[server.kms] token is file:PATH or env:NAME")
+        raise ConfigError(f"{section} token is file:PATH or env:NAME")
     if not found.strip():
-        raise ConfigError(f"[server.kms] {config.server.kms.token} holds no token")
+        raise ConfigError(f"{section} {source} holds no token")
     return found.strip()
 
 

@@ -1,0 +1,123 @@
+"""Groups as the GMS of the server's own domain has them: members, flags, priorities; never keys (TS 24.481 7.2).
+
+The server reads documents with a token of its own, as any other reader does. What it read stays in force while the GMS
+cannot be reached: who was a member still is one, and a group that was never read is nobody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mcsec.errors import McsecError
+from mcsec.keys.policy import GroupRules
+from mcsec.net.gms import GmsClient
+from mcsec.server.calls.groups import Group, GroupMember, GroupTable
+from mcsec.wire.groups import GroupDocument
+from mcsec.wire.xcap import GROUPS
+
+#: What a member may have of ``mc_priority`` where its document says nothing.
+_PRIORITY = GroupMember(user="").priority
+
+
+class GmsSection(BaseModel):
+    """``[server.gms]``: the GMS of the domain. ``token``: where the server's access token for it is.
+
+    ``refresh``: seconds between looks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str = "https://127.0.0.1:8444"
+    ca: str = "tls/ca.pem"
+    token: str = "file:server-gms.token"  # noqa: S105  # where it is, not what it is
+    refresh: float = Field(default=10.0, ge=1.0, le=3600.0)
+
+
+class HomeGroups:
+    """Keeps a table of groups in step with the GMS.
+
+    A group that the configuration names keeps what only that says (how calls are made, its MuSiK); members, flags and
+    times are those of the document.
+
+    :ivar table: the groups as calls see them.
+    """
+
+    def __init__(
+        self,
+        table: GroupTable,
+        connect: Callable[[], GmsClient],
+        identity: str,
+        domain: str,
+    ) -> None:
+        """:param identity: the server's, as its token for the GMS says."""
+        self.table = table
+        self._connect, self._identity, self._domain = connect, identity, domain
+        self._etags: dict[str, str] = {}
+
+    def may_join(self, user: str, group_id: str) -> bool:
+        """Whether a user may be affiliated to a group."""
+        group = self.table.find(group_id)
+        return group is not None and (group.everybody or user in group.members)
+
+    async def refresh(self) -> frozenset[str]:
+        """Read what changed; the IDs of groups that are new, changed or gone.
+
+        :raises PeerError: the GMS could not be asked, or said something else; what was read before stays in force.
+        """
+        async with self._connect() as gms:
+            listed = await gms.directory(self._identity)
+            present = {one.place.name: one.etag for one in listed if one.place.auid == GROUPS}
+            changed = {name for name, etag in present.items() if self._etags.get(name) != etag}
+            for name in sorted(changed):
+                found = await gms.group(name)
+                assert found is not None, "nothing was known"
+                document, self._etags[name] = found
+                self.table.put(as_group(document, self._domain, self.table.find(name)))
+        gone = self._etags.keys() - present.keys()
+        for name in gone:
+            del self._etags[name]
+            self.table.drop(name)
+        return frozenset(changed | gone)
+
+    async def run(
+        self,
+        seconds: float,
+        changed: Callable[[frozenset[str]], Awaitable[None]],
+        failed: Callable[[McsecError], None],
+    ) -> None:
+        """Look every few seconds, for ever; ``changed`` is told which groups are new, changed or gone."""
+        while True:
+            try:
+                if found := await self.refresh():
+                    await changed(found)
+            except McsecError as error:
+                failed(error)
+            await asyncio.sleep(seconds)
+
+
+def as_group(document: GroupDocument, domain: str, known: Group | None = None) -> Group:
+    """A group document as calls see it; what it leaves unsaid is as in ``known``. Absent flags mean protected."""
+    before = Group(group_id=document.uri, home=domain) if known is None else known
+    members = {
+        member.uri: replace(
+            before.members.get(member.uri) or GroupMember(user=member.uri),
+            priority=_PRIORITY if member.priority is None else min(member.priority, _PRIORITY),
+            receive_only=member.receive_only,
+        )
+        for member in document.members
+    }
+    return replace(
+        before,
+        members=MappingProxyType(members),
+        everybody=False,
+        rules=GroupRules(document.protection.floor, document.protection.media),
+        hang_time=before.hang_time if document.hang_time is None else document.hang_time,
+        maximum=before.maximum if document.maximum_duration is None else document.maximum_duration,
+        minimum=before.minimum if document.minimum_to_start is None else document.minimum_to_start,
+        disabled=document.disabled or not document.is_mcptt,
+    )
