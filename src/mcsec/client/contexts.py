@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mcsec.crypto.srtp import OpenedPacket, SrtcpReceiver, SrtpProfile, SrtpReceiver
-from mcsec.errors import PeerError
+from mcsec.errors import CheckFailed, InvalidValue, PeerError
 from mcsec.ids import KeyId
 from mcsec.keys.keyring import Keyring, Output, RemoveKey
 from mcsec.keys.kinds import MkiForm, Traffic, kinds_for
@@ -52,13 +52,41 @@ class Contexts:
         self._keyring.look_up(mki, traffic, name, now)
         context = self._contexts[traffic]
         if (traffic, mki) in self._fed:
-            return context.unprotect(packet)
+            return _unprotect(context, packet)
         context.add_key(*self._keyring.material(mki, traffic, name, now))
         try:
-            opened = context.unprotect(packet)
+            opened = _unprotect(context, packet)
         except PeerError:
             # The MKI of group media names a sender, which anyone can make up: what proved nothing is not kept.
             context.remove_key(mki)
             raise
         self._fed.add((traffic, mki))
         return opened
+
+
+#: How often the sequence numbers of a stream may have wrapped before we heard of it: 22 minutes of talk each.
+_ROLLOVERS = 16
+
+
+def _unprotect(context: SrtcpReceiver | SrtpReceiver, packet: bytes) -> OpenedPacket:
+    """The packet in clear. Who joins a call late does not know how often the 16 bits of a sequence number have wrapped
+    (RFC 3711 3.3.1); the tag says which guess is right, so the likely ones are tried.
+
+    Nothing is kept of guesses that were wrong, so that forged packets cannot lead astray.
+    """
+    try:
+        return context.unprotect(packet)
+    except CheckFailed:
+        if not isinstance(context, SrtpReceiver):
+            raise
+        ssrc = int.from_bytes(packet[8:12])
+        for rollovers in (*range(1, _ROLLOVERS), 0):
+            try:
+                context.start_stream(ssrc, rollovers)
+                return context.unprotect(packet)
+            except CheckFailed:
+                continue
+            except InvalidValue:
+                # The stream is known: its packet is simply wrong.
+                break
+        raise
