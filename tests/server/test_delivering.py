@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from mcsec.server.delivering import DeliverySettings
 from mcsec.server.events import DeliveryGivenUp, DeliveryRetried
 from mcsec.server.users import User
 from mcsec.store import server as written
+from mcsec.store.deliveries import Claimed
 from mcsec.store.server import StoredUser
 from mcsec.wire.mc_sip import McpttWarning
 from support.mc_server import GROUP, Running, running
@@ -119,6 +121,25 @@ async def test_no_more_are_in_flight_than_configured(tmp_path: Path) -> None:
         assert most > 5
 
     await deliver(tmp_path, slowly, 100, in_flight=20)(check)
+
+
+async def test_what_is_queued_is_not_in_memory(tmp_path: Path) -> None:
+    alive: list[int] = []
+
+    async def slowly(request: Request) -> Response:
+        if len(alive) < 3:
+            alive.append(sum(isinstance(one, Claimed) for one in gc.get_objects()))
+        await asyncio.sleep(0.01)
+        return make_response(request, 480)
+
+    async def check(mcx: Running) -> None:
+        await mcx.until(lambda: len(mcx.of(DeliveryRetried)) > 100)
+        assert (await mcx.server.deliveries())["wanted"] > 1000
+        alive.append(sum(isinstance(one, Claimed) for one in gc.get_objects()))
+        # In flight, or answered and about to be written down; not one of those that wait.
+        assert max(alive) < 200
+
+    await deliver(tmp_path, slowly, 1500, in_flight=20, attempts=8)(check)
 
 
 async def test_a_late_joiner_overtakes_the_queue(tmp_path: Path) -> None:
