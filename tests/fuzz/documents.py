@@ -15,6 +15,7 @@ from mcsec.wire import (
     affiliation,
     dsig,
     gktp,
+    groups,
     mbms_usage,
     mcptt_info,
     mikey_body,
@@ -23,6 +24,7 @@ from mcsec.wire import (
     sdp,
     sdp_mcptt,
     signed_bodies,
+    xcap,
     xenc,
     xml,
     xmlsec,
@@ -151,6 +153,13 @@ def body(octets: bytes) -> tuple[Part, ...]:
     return multipart.decode(text(content_type), content)
 
 
+RESCUE = groups.GroupDocument(
+    uri=GROUP,
+    members=(groups.Member(uri=ALICE, priority=7, required=True),),
+    protection=groups.Protection(media=True, floor=False, multicast_floor=True),
+    hang_time=30.0,
+    regrouped=(groups.Regrouped("sip:temp@a.example", ALICE),),
+)
 TARGETS = (
     Target("xml", xml.parse, [REQUEST, *RESPONSES]),
     Target("xml.canonical", lambda octets: xml.canonical(xml.parse(octets)), [REQUEST, *RESPONSES]),
@@ -163,6 +172,14 @@ TARGETS = (
     ),
     Target("kms.request", lambda octets: kms.decode_request(xml.parse(octets)), [REQUEST]),
     Target("kms.response", lambda octets: kms.decode_response(xml.parse(octets)), RESPONSES),
+    Target("group-document", groups.decode, [groups.encode(RESCUE)]),
+    Target("xcap.path", xcap.parse, [xcap.Place(xcap.GROUPS, GROUP).path().encode()]),
+    Target(
+        "xcap.directory",
+        xcap.read_directory,
+        [xcap.write_directory([xcap.Listed(xcap.Place(xcap.GROUPS, GROUP), '"1"')])],
+    ),
+    Target("xcap.error", xcap.read_conflict, [xcap.write_conflict(xcap.Conflict.CONSTRAINT, "why")]),
     Target("gktp", gktp.decode, [gktp.encode(gktp.GktpDocument(GKTPS, GKTPS))]),
     Target("mcptt-info", mcptt_info.decode, [mcptt_info.encode(INFO)]),
     Target(
