@@ -1,30 +1,27 @@
-"""Functional entities of a domain's directory as processes."""
+"""Functional entities as processes of their own: started, waited for, ended."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from support.demo import MCSEC
+PROGRAM = Path(sys.executable).with_name("mcsec")
 
 
 @asynccontextmanager
-async def entity(
-    directory: Path, name: str, *before: str, within: float = 30
-) -> AsyncIterator[tuple[Process, str]]:
-    """A functional entity, and the line that it says when it is ready.
-
-    :param before: a command that the entity is started by, such as ``nsenter`` with its options.
-    """
-    command = (*before, str(MCSEC), "run", name, "--config", str(directory / "mcsec.toml"))
+async def entity(directory: Path, name: str) -> AsyncIterator[tuple[Process, str]]:
+    """A functional entity, and the line that it says when it is ready."""
     with (directory / f"{name}.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            PROGRAM, "run", name, "--config", directory / "mcsec.toml", stdout=PIPE, stderr=log
+        )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(30):
             line = (await process.stdout.readline()).decode().strip()
         assert line, (directory / f"{name}.log").read_text()
         yield process, line
@@ -32,3 +29,11 @@ async def entity(
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def told(directory: Path, event: str) -> None:
+    """Wait until the server tells of an event."""
+    log = directory / "server.log"
+    async with asyncio.timeout(20):
+        while f'"{event}"' not in log.read_text():
+            await asyncio.sleep(0.05)

@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from support.client_process import configure, start, until
+from support.processes import entity, told
 from support.sip_domain import GROUP, USERS, find_kms, make
 
 pytestmark = pytest.mark.anyio
-
-PROGRAM = Path(sys.executable).with_name("mcsec")
-
-
-@asynccontextmanager
-async def entity(directory: Path, name: str) -> AsyncIterator[tuple[Process, str]]:
-    """A functional entity, and the line that it says when it is ready."""
-    with (directory / f"{name}.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM, "run", name, "--config", directory / "mcsec.toml", stdout=PIPE, stderr=log
-        )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(30):
-            line = (await process.stdout.readline()).decode().strip()
-        assert line, (directory / f"{name}.log").read_text()
-        yield process, line
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def told(directory: Path, event: str) -> None:
-    """Wait until the server tells of an event."""
-    log = directory / "server.log"
-    async with asyncio.timeout(20):
-        while f'"{event}"' not in log.read_text():
-            await asyncio.sleep(0.05)
 
 
 async def test_a_client_gets_its_keys_and_notices_a_killed_server(tmp_path: Path) -> None:
