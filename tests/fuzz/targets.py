@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import documents, doors, explained, packets, security, sip
+from . import calls, documents, doors, explained, packets, security, sip
 from .driver import Target
 
 TARGETS: tuple[Target, ...] = (
@@ -10,6 +10,7 @@ TARGETS: tuple[Target, ...] = (
     *packets.TARGETS,
     *documents.TARGETS,
     *doors.TARGETS,
+    *calls.TARGETS,
     *sip.TARGETS,
     *explained.TARGETS,
 )

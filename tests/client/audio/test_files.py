@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import wave
 from array import array
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcsec.client.audio import pcmu, speech, wav
 from mcsec.client.audio.arrival import Frame
 from mcsec.client.audio.recorder import Recorder
 
 VOICE = speech.synthesise(1.0)
+
+
+def _whole() -> bytes:
+    octets = BytesIO()
+    with wave.open(octets, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(160))
+    return octets.getvalue()
+
+
+#: A good file of a few samples: 44 octets of headers come first.
+WHOLE = _whole()
 
 
 def written(path: Path, *, channels: int = 1, width: int = 2, rate: int = 8000, frames: int = 80) -> Path:
@@ -53,6 +70,28 @@ def test_other_files_are_refused_with_a_reason(
     "octets", [b"", b"RIFF", b"no sound at all" * 9, b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0"]
 )
 def test_what_is_no_wav_file(tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "odd.wav").write_bytes(octets)
+    with pytest.raises(wav.AudioError, match="no WAV file"):
+        wav.read(tmp_path / "odd.wav")
+
+
+@given(st.data())
+def test_whatever_a_file_holds_it_is_speech_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    octets = bytearray(WHOLE)
+    for _ in range(data.draw(st.integers(1, 4))):
+        octets[data.draw(st.integers(0, 43))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "any.wav"
+    path.write_bytes(octets[: data.draw(st.integers(0, len(octets)))] if data.draw(st.booleans()) else octets)
+    try:
+        assert len(wav.read(path))
+    except wav.AudioError as error:
+        assert str(path) in str(error)
+
+
+def test_a_chunk_that_ends_beyond_the_file(tmp_path: Path) -> None:
+    octets = WHOLE[:16] + (1 << 20).to_bytes(4, "little") + WHOLE[20:]
     (tmp_path / "odd.wav").write_bytes(octets)
     with pytest.raises(wav.AudioError, match="no WAV file"):
         wav.read(tmp_path / "odd.wav")

@@ -31,7 +31,8 @@ def read(path: Path) -> array[int]:
             octets = file.readframes(file.getnframes())
     except OSError as error:
         raise AudioError(f"{path}: {error.strerror}") from None
-    except (wave.Error, EOFError) as error:
+    # RuntimeError is what the standard library's chunks raise when one ends beyond the file.
+    except (wave.Error, EOFError, RuntimeError) as error:
         raise AudioError(f"{path}: no WAV file of linear samples: {error or 'it ends early'}") from None
     samples = pcmu.from_octets(octets)
     if not samples:
