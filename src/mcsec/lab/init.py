@@ -111,6 +111,14 @@ address = "https://127.0.0.1:8443"
 ca = "tls/ca.pem"
 token = "file:server.token"
 
+# Members, flags and priorities of groups come from the domain's GMS, besides what [[server.groups]] says. The token:
+# `mcsec token issue --user mcx.$domain --audience gms.$domain --scope 3gpp:mc:ptt_group_management_service`.
+# [server.gms]
+# address = "https://127.0.0.1:8444"
+# ca = "tls/ca.pem"
+# token = "file:server-gms.token"
+# refresh = 10
+
 # [[server.groups]]
 # id = "sip:rescue@$domain"
 # members = "*"
