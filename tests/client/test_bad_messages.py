@@ -293,29 +293,6 @@ async def test_checks_stand_in_order(name: str) -> None:
         assert alice.client.refused == {bad.code: 1}
 
 
-async def test_a_replay_is_refused() -> None:
-    async with pair() as both:
-        alice = both.add()
-        await alice.client.log_on()
-        message = signed_by(MDSI)
-        assert (await both.mcx.send(ALICE, download(message))).status == 200
-        response = await both.mcx.send(ALICE, download(message))
-        assert (response.status, response.headers.get("Warning")) == (488, W136)
-        assert alice.client.refused == {"mikey.replayed": 1}
-
-
-async def test_another_key_under_a_taken_id_is_refused() -> None:
-    async with pair() as both:
-        alice = both.add()
-        await alice.client.log_on()
-        key = musik()
-        assert (await both.mcx.download(ALICE, key)).status == 200
-        response = await both.mcx.download(ALICE, replace(musik(), key_id=key.key_id))
-        assert response.status == 488
-        assert response.headers.get("Warning") == '399 a.example "the key was not taken"'
-        assert alice.client.refused == {"keys.id-reused": 1}
-
-
 @pytest.mark.parametrize(
     ("content_type", "body", "status", "code"),
     [

@@ -11,39 +11,41 @@ from pathlib import Path
 import pytest
 
 from mcsec._core import Secret
-from mcsec.ids import PurposeTag, Tmgi
+from mcsec.ids import PurposeTag
 from mcsec.keys import transport
 from mcsec.keys.key import Maker, Scope, make
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.net.sip.compose import make_request
-from mcsec.net.sip.message import Response, encode
+from mcsec.net.sip.message import encode
 from mcsec.net.sip.settings import EndpointSettings
-from mcsec.server.events import RequestRefused
 from mcsec.wire import mc_bodies, mc_sip, multipart
-from mcsec.wire.mbms_usage import Listening, MbmsUsage
 from mcsec.wire.multipart import Part
-from support.domains import kms
+from support.domains import kms, resign
 from support.mc_clients import engine
-from support.mc_server import ALICE, BOB, GROUP, LOOPBACK, Running, running
-from support.phones import Phone, message_of, phone, tampered
+from support.mc_server import ALICE, BOB, GROUP, LOOPBACK, running
+from support.phones import Phone, message_of, phone, refused, tampered
 from support.scripted_mcx import DOMAIN, MDSI
 
 pytestmark = pytest.mark.anyio
 
 
-async def refused(mcx: Running, response: Response, status: int, code: str, warning: int | None) -> None:
-    warned = mc_sip.read_warning(response.headers.get("Warning"))
-    assert response.status == status, (response.status, warned, mcx.server.requests.refused)
-    assert (warned.number if warned else None) == warning
-    events = mcx.of(RequestRefused)
-    assert [(event.code, event.status) for event in events] == [(code, status)]  # type: ignore[attr-defined]
-    assert mcx.server.requests.refused == {code: 1}
-    assert mcx.server.endpoint.counters.handlers_failed == 0
-
-
 def stolen(phone: Phone) -> tuple[Part, ...]:
     """Bob's CSK upload in a message with Alice's token."""
     return phone.authorisation(message=engine(BOB).make_csk(time.time())[1])
+
+
+def forged(phone: Phone) -> bytes:
+    """Alice's upload with Bob's signature."""
+    return resign(phone.upload()[1], kms().identity(BOB, time.time()))
+
+
+def foreign(phone: Phone) -> bytes:
+    """Alice's upload under keys that another domain's KMS gave to an Alice of its own."""
+    now = time.time()
+    other = kms("kms.b.example")
+    key = make(PurposeTag.CSK, scope=Scope.of(ALICE), maker=Maker(DOMAIN, ALICE), now=now)
+    initiator = Initiator(other.identity(ALICE, now), other.public)
+    return transport.write(key, initiator, [Recipient(MDSI, kms().public)], now)[0]
 
 
 Case = tuple[Callable[[Phone], tuple[Part, ...]], int, str, int | None]
@@ -86,6 +88,18 @@ UPLOADS: dict[str, Case] = {
         lambda phone: phone.authorisation(message=tampered(phone)),
         488,
         "mikey.signature",
+        136,
+    ),
+    "signed by somebody else in the user's name": (
+        lambda phone: phone.authorisation(message=forged(phone)),
+        488,
+        "mikey.signature",
+        136,
+    ),
+    "signed under the KMS of another domain": (
+        lambda phone: phone.authorisation(message=foreign(phone)),
+        488,
+        "mikey.unknown-kms",
         136,
     ),
     "no MIKEY message at all": (
@@ -149,140 +163,8 @@ async def test_a_revoked_key_is_refused(tmp_path: Path) -> None:
         initiator = Initiator(kms().identity(ALICE, now), kms().public)
         (message,) = transport.write(key, initiator, [Recipient(MDSI, kms().public)], now, revoked=True)
         await refused(mcx, await one.register(one.authorisation(message=message)), 488, "mikey.revoked", 136)
-
-
-REQUESTS: dict[
-    str, tuple[Callable[[Phone], tuple[str, tuple[Part, ...], mc_sip.Lines]], int, str, int | None]
-] = {
-    "an event that is not spoken": (
-        lambda phone: ("PUBLISH", phone.protected(phone.groups(GROUP)), mc_sip.publication("dialog", 60)),
-        489,
-        "server.event",
-        None,
-    ),
-    "the groups of somebody else": (
-        lambda phone: (
-            "PUBLISH",
-            phone.protected(phone.groups(GROUP, user=BOB)),
-            mc_sip.publication("presence", 60),
-        ),
-        403,
-        "server.sender",
-        100,
-    ),
-    "a group that is not the user's": (
-        lambda phone: (
-            "PUBLISH",
-            phone.protected(phone.groups("sip:secret@b.example")),
-            mc_sip.publication("presence", 60),
-        ),
-        403,
-        "server.not-in-group",
-        116,
-    ),
-    "too many groups": (
-        lambda phone: (
-            "PUBLISH",
-            phone.protected(phone.groups(*(f"sip:g{number}@a.example" for number in range(51)))),
-            mc_sip.publication("presence", 60),
-        ),
-        486,
-        "server.too-many-affiliations",
-        102,
-    ),
-    "XML without protection": (
-        lambda phone: ("PUBLISH", phone.groups(GROUP), mc_sip.publication("presence", 60)),
-        403,
-        "mc-body.unprotected",
-        139,
-    ),
-    "an entity tag of nobody": (
-        lambda phone: (
-            "PUBLISH",
-            phone.protected(phone.groups(GROUP)),
-            mc_sip.publication("presence", 60, etag="unknown"),
-        ),
-        412,
-        "server.sip-412",
-        None,
-    ),
-    "a bearer that is not there": (
-        lambda phone: (
-            "MESSAGE",
-            phone.protected(
-                mc_bodies.report(
-                    phone.info(),
-                    MbmsUsage(
-                        listening=Listening(
-                            listening=True, tmgis=(Tmgi(9, "001", "01"),), general_purpose=True
-                        )
-                    ),
-                )
-            ),
-            mc_sip.from_client(),
-        ),
-        404,
-        "server.unknown-bearer",
-        None,
-    ),
-    "a message about nothing": (
-        lambda phone: ("MESSAGE", (Part("text/plain", b"hello"),), mc_sip.from_client()),
-        415,
-        "server.body",
-        None,
-    ),
-    "a report that reports nothing": (
-        lambda phone: (
-            "MESSAGE",
-            phone.protected(mc_bodies.report(phone.info(), MbmsUsage())),
-            mc_sip.from_client(),
-        ),
-        400,
-        "server.report",
-        None,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REQUESTS)
-async def test_requests_of_a_user_that_are_refused(tmp_path: Path, name: str) -> None:
-    made, status, code, warning = REQUESTS[name]
-    async with running(tmp_path) as mcx, phone(mcx) as one:
-        assert (await one.register()).status == 200
-        before = mcx.server.function.users.get(ALICE)
-        await refused(mcx, await one.ask(*made(one)), status, code, warning)
-        assert mcx.server.function.users.get(ALICE) == before
-
-
-@pytest.mark.parametrize("claim", ["From", "P-Asserted-Identity"])
-async def test_nobody_speaks_for_somebody_else(tmp_path: Path, claim: str) -> None:
-    """Mallory, on a connection of her own, says that she is Alice."""
-    async with running(tmp_path) as mcx, phone(mcx) as alice, phone(mcx, BOB) as mallory:
-        assert (await alice.register()).status == 200
-        mcx.server.requests.refused.clear()
-        asserted = (("P-Asserted-Identity", f"<{ALICE}>"),) if claim != "From" else ()
-        headers = (*mc_sip.publication("presence", 60), *asserted)
-        # She even has a body that Alice signed.
-        parts = alice.protected(alice.groups(GROUP))
-        response = await mallory.ask("PUBLISH", parts, headers, from_=ALICE)
-        await refused(mcx, response, 403, "server.sender", 100)
-        user = mcx.server.function.users.get(ALICE)
-        assert user is not None
-        assert not user.groups
-
-
-async def test_a_stranger_cannot_log_somebody_off(tmp_path: Path) -> None:
-    async with running(tmp_path) as mcx, phone(mcx) as alice, phone(mcx, ALICE) as mallory:
-        assert (await alice.register()).status == 200
-        response = await mallory.ask("REGISTER", (), (("Contact", "*"), ("Expires", "0")))
-        await refused(mcx, response, 403, "server.sender", 100)
-        assert mcx.server.function.users.get(ALICE) is not None
-
-
-async def test_who_is_not_authorised_is_unknown(tmp_path: Path) -> None:
-    async with running(tmp_path) as mcx, phone(mcx) as one:
-        response = await one.ask("PUBLISH", one.groups(GROUP), mc_sip.publication("presence", 60))
-        await refused(mcx, response, 404, "server.unknown-user", 141)
+        assert len(mcx.server.function.users) == 0
+        assert not mcx.server.function.engine.csks.held
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.message import Response
 from mcsec.net.sip.peer import Hop
 from mcsec.net.sip.settings import EndpointSettings
+from mcsec.server.events import RequestRefused
 from mcsec.wire import mc_bodies, mc_sip, multipart
 from mcsec.wire.affiliation import Affiliation, ClientAffiliations, Presence
 from mcsec.wire.mcptt_info import McpttInfo
@@ -107,3 +108,14 @@ def tampered(phone: Phone) -> bytes:
     octets = bytearray(phone.upload()[1])
     octets[-1 - 129 - 20] ^= 1
     return bytes(octets)
+
+
+async def refused(mcx: Running, response: Response, status: int, code: str, warning: int | None) -> None:
+    """What a test expects of a refusal: the answer, exactly one event, and exactly one count."""
+    warned = mc_sip.read_warning(response.headers.get("Warning"))
+    assert response.status == status, (response.status, warned, mcx.server.requests.refused)
+    assert (warned.number if warned else None) == warning
+    events = mcx.of(RequestRefused)
+    assert [(event.code, event.status) for event in events] == [(code, status)]  # type: ignore[attr-defined]
+    assert mcx.server.requests.refused == {code: 1}
+    assert mcx.server.endpoint.counters.handlers_failed == 0

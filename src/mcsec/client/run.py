@@ -20,6 +20,7 @@ from mcsec.client.radio import RadioSide
 from mcsec.client.service import McClient
 from mcsec.errors import McsecError
 from mcsec.keys.events import Event
+from mcsec.net.sip.events import MessageMalformed, RequestRejected, SipEvent
 
 #: Clients that log on at a time.
 TOGETHER = 32
@@ -52,6 +53,11 @@ class Tally:
         self.media += isinstance(event, MediaHeard)
         if isinstance(event, PacketDropped):
             self.dropped[event.code] += 1
+
+    def at_the_wire(self, event: SipEvent) -> None:
+        """What SIP refused before any client saw it."""
+        if isinstance(event, MessageMalformed | RequestRejected):
+            self.events[type(event).__name__] += 1
 
     def failed(self, error: McsecError) -> None:
         """One client did not get on."""
@@ -95,7 +101,7 @@ async def logged_on(config: Configuration, count: int, on_event: OnEvent) -> Asy
         on_event(user, event)
 
     async with AsyncExitStack() as stack:
-        host = await stack.enter_async_context(ClientHost(config.host()))
+        host = await stack.enter_async_context(ClientHost(config.host(), on_sip_event=tally.at_the_wire))
 
         async def one(number: int) -> None:
             async with turns:

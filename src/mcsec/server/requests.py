@@ -15,6 +15,7 @@ from mcsec.keys.events import Event
 from mcsec.net.sip.auth import Unauthorized
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.errors import BadMessage
+from mcsec.net.sip.events import MessageMalformed, RequestRejected, SipEvent
 from mcsec.net.sip.message import Request, Response, decode
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.refreshing import seconds
@@ -219,6 +220,17 @@ class Requests:
         if isinstance(error, Unauthorized):
             return self._challenge(request, peer, error)
         return self._refuse(request, peer, error)
+
+    def at_the_wire(self, event: SipEvent) -> None:
+        """What SIP refused before its method was looked at is told and counted like every other refusal."""
+        if isinstance(event, MessageMalformed):
+            method, status, code = "", event.answered or 0, event.code
+        elif isinstance(event, RequestRejected):
+            method, status, code = event.method, event.status, f"sip.rejected-{event.status}"
+        else:
+            return
+        self.refused[code] += 1
+        self._tell([RequestRefused(self._clock(), method, "", str(event.peer), status, code, event.reason)])
 
     # --- what they share
 

@@ -139,6 +139,7 @@ class McServer:
             settings.sip,
             on_invite=self._invited,
             on_subscribe=self._notices.subscribed,
+            on_event=self.requests.at_the_wire,
         )
         self._delivering: Delivering | None = None
         self._tasks: list[asyncio.Task[None]] = []
