@@ -9,19 +9,23 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from mcsec.crypto.secret import Secret
-from mcsec.ids import KeyId
+from mcsec.errors import McsecError
+from mcsec.ids import KeyId, PurposeTag
 from mcsec.keys.chain import ChainBroken
 from mcsec.keys.events import Event
-from mcsec.keys.key import Scope
+from mcsec.keys.key import Maker, Scope, make
 from mcsec.keys.lifecycle import KeyState
+from mcsec.keys.provenance import Chain
+from mcsec.keys.records import Happening
 from mcsec.server.beginning import Watch, by_the_clock
 from mcsec.server.events import StoreRestored
 from mcsec.server.function import FunctionSettings
 from mcsec.server.service import McServer, ServiceSettings
-from mcsec.store import backup, deliveries, life, server_tables
+from mcsec.store import backup, deliveries, life, server_tables, witness
+from mcsec.store import server as store
 from mcsec.store.database import Database
 from mcsec.store.kek import Kek
 from mcsec.store.witness import Witness
@@ -30,6 +34,7 @@ from support.mc_server import DOMAIN, identity
 pytestmark = pytest.mark.anyio
 KEK, RECOVERY = Kek(Secret(bytes(32))), Kek(Secret(b"r" * 32))
 GROUP = "sip:rescue@b.example"
+NOW = 1_795_435_200.0
 
 
 async def nobody(*_: object) -> object:
@@ -152,6 +157,32 @@ async def test_records_that_were_changed_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(ChainBroken):
         async with started(tmp_path, []):
             pass
+
+
+async def test_records_that_are_changed_while_the_server_runs_are_told_of(tmp_path: Path) -> None:
+    failures: list[McsecError] = []
+    async with started(tmp_path, []) as (_, database):
+        watch = Watch(database, DOMAIN, None)
+        await watch.begin(NOW)
+        chain = Chain(DOMAIN, (await database.transact(witness.look)).head)
+        key = make(PurposeTag.MUSIK, scope=Scope(), maker=Maker(DOMAIN, "mcx"), now=NOW)
+        told = [chain.append(Happening.HELD, key, now=NOW, subject=f"sip:u{n}") for n in range(4200)]
+        await database.transact(
+            lambda c: c.execute(
+                insert(server_tables.provenance), [store.append(one).values for one in told[:2100]]
+            )
+        )
+        await watch.note(NOW, failures.append)
+        assert failures == []
+        lines = [store.append(one).values | {} for one in told[2100:]]
+        lines[5]["line"] = lines[4]["line"]
+        await database.transact(lambda c: c.execute(insert(server_tables.provenance), lines))
+        await watch.note(NOW, failures.append)
+        assert [error.code for error in failures] == ["provenance.out-of-order"]
+    with pytest.raises(ChainBroken) as caught:
+        async with started(tmp_path, []):
+            pass
+    assert caught.value.sequence == told[2105].sequence
 
 
 async def test_a_clock_that_was_set_back_by_hours_leaves_nothing_waiting_for_them(tmp_path: Path) -> None:

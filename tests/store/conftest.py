@@ -12,7 +12,7 @@ from support.postgresql import PROGRAM, PostgreSql, postgresql
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[PostgreSql]:
+def cluster() -> Iterator[PostgreSql]:
     with postgresql() as found:
         yield found
 
@@ -21,5 +21,5 @@ def server() -> Iterator[PostgreSql]:
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
     if request.param == "sqlite":
         return Address(path=tmp_path / "server.sqlite")
-    found: PostgreSql = request.getfixturevalue("server")
+    found: PostgreSql = request.getfixturevalue("cluster")
     return Address(uri=found.database())

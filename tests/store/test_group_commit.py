@@ -57,8 +57,8 @@ class Unheard:
 
 
 @needs_postgresql
-async def test_a_commit_whose_answer_was_lost_is_not_made_again(server: PostgreSql) -> None:
-    database = await Database.open(Address(uri=server.database()), KEK)
+async def test_a_commit_whose_answer_was_lost_is_not_made_again(cluster: PostgreSql) -> None:
+    database = await Database.open(Address(uri=cluster.database()), KEK)
     Unheard(database, {1, 2, 4})
     async with GroupCommit(database) as writer:
         blocks = (await writer.run(reserve)) + (await writer.run(reserve))
@@ -71,12 +71,12 @@ async def test_a_commit_whose_answer_was_lost_is_not_made_again(server: PostgreS
 
 
 @needs_postgresql
-async def test_postgresql_gone_for_a_while(server: PostgreSql) -> None:
+async def test_postgresql_gone_for_a_while(cluster: PostgreSql) -> None:
     failures: list[StoreError] = []
-    database = await Database.open(Address(uri=server.database()), KEK)
+    database = await Database.open(Address(uri=cluster.database()), KEK)
     async with GroupCommit(database, failures.append) as writer:
         await writer.write([user(0)])
-        server.stop()
+        cluster.stop()
         try:
             waiting = [writer.submit([user(number)]) for number in range(1, 50)]
             while not failures:
@@ -84,7 +84,7 @@ async def test_postgresql_gone_for_a_while(server: PostgreSql) -> None:
             assert not any(done.done() for done in waiting)
             assert not writer.healthy
         finally:
-            server.start()
+            cluster.start()
         await asyncio.gather(*waiting)
         assert writer.healthy
     assert len((await load(database)).users) == 50
@@ -106,8 +106,8 @@ async def test_who_is_refused_among_many_hears_it_alone(address: Address) -> Non
 
 
 @needs_postgresql
-async def test_a_server_that_is_not_there_is_named(server: PostgreSql) -> None:
-    directory = server.directory
+async def test_a_server_that_is_not_there_is_named(cluster: PostgreSql) -> None:
+    directory = cluster.directory
     for uri, code, told in (
         (f"postgresql://mcsec@/t1?host={directory}/nowhere", "store.database", "PostgreSQL runs"),
         (f"postgresql://mcsec@/nowhere?host={directory}", "store.database", "createdb"),
@@ -121,12 +121,12 @@ async def test_a_server_that_is_not_there_is_named(server: PostgreSql) -> None:
 
 
 @needs_postgresql
-async def test_commits_that_may_be_lost_are_refused(server: PostgreSql) -> None:
-    uri = server.database()
-    server.sql("ALTER ROLE mcsec SET synchronous_commit = off")
+async def test_commits_that_may_be_lost_are_refused(cluster: PostgreSql) -> None:
+    uri = cluster.database()
+    cluster.sql("ALTER ROLE mcsec SET synchronous_commit = off")
     try:
         with pytest.raises(StoreError) as caught:
             await Database.open(Address(uri=uri), KEK)
         assert caught.value.code == "store.not-durable"
     finally:
-        server.sql("ALTER ROLE mcsec RESET synchronous_commit")
+        cluster.sql("ALTER ROLE mcsec RESET synchronous_commit")

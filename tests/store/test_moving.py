@@ -55,8 +55,8 @@ async def wait_for_another(database: Database) -> None:
 
 
 @pytest.mark.peer(PROGRAM)
-async def test_a_domain_moves_to_postgresql(tmp_path: Path, server: PostgreSql) -> None:
-    file, there = Address(path=tmp_path / "server.db"), Address(uri=server.database())
+async def test_a_domain_moves_to_postgresql(tmp_path: Path, cluster: PostgreSql) -> None:
+    file, there = Address(path=tmp_path / "server.db"), Address(uri=cluster.database())
     async with opened(file) as database:
         await fill(database)
         before = await load(database)

@@ -27,6 +27,7 @@ from mcsec.store.kek import Kek, WrapError
 from mcsec.store.server import StoredUser
 from mcsec.store.server_load import load, records
 from mcsec.store.server_tables import DeliveryState
+from support.postgresql import PROGRAM, PostgreSql
 
 NOW = 1_795_435_200.0
 GROUP = "sip:rescue@b.example"
@@ -243,3 +244,47 @@ async def test_who_sends_waits_for_a_key_that_moves_and_for_nothing_else(address
         given_up.cancel()
         await writer.settled()
         assert plain.done()
+
+
+@pytest.mark.anyio
+async def test_a_destroyed_key_leaves_the_file(tmp_path: Path) -> None:
+    key, address = musik(GROUP), Address(path=tmp_path / "server.sqlite")
+    async with opened(address) as (database, writer):
+        write = server.put_epoch(Epoch(key), 0, database.wrapper)
+        wrapped = write.values["wrapped"]
+        await writer.write([write])
+    assert wrapped in (tmp_path / "server.sqlite").read_bytes()
+    async with opened(address) as (_, writer):
+        await writer.write(server.drop_key(key.key_id))
+    assert not any(wrapped in path.read_bytes() for path in tmp_path.iterdir())
+
+
+@pytest.mark.anyio
+@pytest.mark.peer(PROGRAM)
+async def test_two_processes_claim_different_deliveries_at_the_same_time(cluster: PostgreSql) -> None:
+    address, key = Address(uri=cluster.database()), musik()
+    async with opened(address) as (one, writer), opened(address) as (two, _):
+        await writer.write([server.put_user(user(number)) for number in range(20)])
+        await writer.write([deliveries.wish_for_many(key.key_id, None, NOW)])
+        async with one.begin() as first, two.begin() as second:
+            async with asyncio.timeout(5):
+                mine = await first.run_sync(lambda c: deliveries.claim(c, 8, NOW, NOW + 30))
+                theirs = await second.run_sync(lambda c: deliveries.claim(c, 20, NOW, NOW + 30))
+        rows = {claimed.row for claimed in mine}, {claimed.row for claimed in theirs}
+        assert (len(rows[0]), len(rows[1]), rows[0] & rows[1]) == (8, 12, set())
+
+
+@pytest.mark.anyio
+@pytest.mark.peer(PROGRAM)
+async def test_two_processes_never_reserve_the_same_indexes(cluster: PostgreSql) -> None:
+    address, wish = Address(uri=cluster.database()), Reserve(KeyId.random(PurposeTag.MUSIK), 1, 10)
+    async with opened(address) as (_, one), opened(address) as (_, two):
+        found = await asyncio.gather(
+            *(
+                writer.run(lambda connection: server.reserve_blocks(connection, [wish]))
+                for _ in range(20)
+                for writer in (one, two)
+            )
+        )
+    firsts = sorted(block.first for (block,) in found)
+    assert firsts == [10 * number + 1 for number in range(40)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -22,6 +23,10 @@ from mcsec.store.witness import Seen, Witness
 _JUMP = 5.0
 
 
+#: Records after which they are verified and their head is signed.
+_MUCH = 2000
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """What was found at the start; ``reason`` says why the store is a copy of the past."""
@@ -38,6 +43,7 @@ class Watch:
         self._database, self._domain, self._witness = database, domain, seen
         self._noted: Seen | None = None
         self._offset = 0.0
+        self._verified = 0
 
     async def begin(self, now: float) -> Beginning:
         """Verify what was written since the last start, and find out whether the store is the one that was seen.
@@ -50,7 +56,7 @@ class Watch:
 
         def work(connection: Connection) -> Beginning:
             found = witness.examine(connection, seen, now)
-            audit.verify_recent(connection, self._domain, wrapper, now)
+            self._verified = audit.verify_recent(connection, self._domain, wrapper, now).length
             told = life.history(connection)
             return Beginning(found, told[-1].reason if told else "")
 
@@ -64,15 +70,22 @@ class Watch:
         jumped, self._offset = now - steady - self._offset, now - steady
         return jumped if abs(jumped) > _JUMP else 0.0
 
-    async def note(self, failed: Callable[[McsecError], None]) -> None:
-        """Note how far the store goes now, where it went on."""
-        if self._witness is None:
-            return
+    async def note(self, now: float, failed: Callable[[McsecError], None]) -> None:
+        """Note how far the store goes now, where it went on; verify what was written, when that became much.
+
+        So the next start has little to verify, and a record that is changed while the server runs is found soon.
+        """
         try:
             present = await self._database.transact(witness.look)
-            if present != self._noted:
+            if present == self._noted:
+                return
+            if present.head.length - self._verified >= _MUCH:
+                wrapper = self._database.wrapper
+                verify = partial(audit.verify_recent, domain=self._domain, wrapper=wrapper, now=now)
+                self._verified = (await self._database.transact(verify)).length
+            if self._witness is not None:
                 self._witness.note(present)
-                self._noted = present
+            self._noted = present
         except McsecError as error:
             failed(error)
 

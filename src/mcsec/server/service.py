@@ -181,7 +181,7 @@ class McServer:
         await self._notices.close()
         await self.endpoint.__aexit__(kind, error, trace)
         await self._writer.__aexit__(kind, error, trace)
-        await self._watch.note(self.tell_failure)
+        await self._watch.note(self._clock(), self.tell_failure)
 
     async def listen(
         self, transport: str, host: str, port: int = 0, *, tls: ssl.SSLContext | None = None
@@ -306,7 +306,7 @@ class McServer:
         if self._settings.function.default_musik and None not in self.function.engine.keydown.musiks:
             done += keymaking.make_musik(self.function, DEFAULT, now)
         await self.carry_out(done)
-        await self._watch.note(self.tell_failure)
+        await self._watch.note(self._clock(), self.tell_failure)
 
     async def carry_out(self, done: Done) -> None:
         """Commit what a procedure did, then publish it; keys that are due may be sent now."""
@@ -346,7 +346,7 @@ class McServer:
                     looked = now
                     await self.carry_out(keymaking.expire_users(self.function, now))
                     await self.carry_out(csk_update.replace_outdated_csks(self.function, now))
-                    await self._watch.note(self.tell_failure)
+                    await self._watch.note(self._clock(), self.tell_failure)
 
     async def _invited(self, incoming: IncomingCall) -> None:
         if self._on_invite is None:

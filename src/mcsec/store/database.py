@@ -115,8 +115,8 @@ class Database:
         """A connection for reading; on both databases all that is read in the block is of one moment."""
         with explained(self._where):
             async with self._engine.connect() as connection:
-                if self.shared:
-                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                options = {"isolation_level": "REPEATABLE READ"} if self.shared else {sqlite.READING: True}
+                await connection.execution_options(**options)
                 yield connection
 
     async def transact(self, work: Callable[[Connection], T]) -> T:

@@ -15,7 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mcsec.store.failures import StoreError
 
-_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000")
+# What was deleted is overwritten: a key that is destroyed stays in the file no longer than until the log is written back.
+_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON")
+#: The option of a connection that only reads.
+READING = "mcsec_reading"
 
 
 def engines(path: Path, read_only: bool) -> tuple[AsyncEngine, Callable[[], Engine]]:
@@ -47,7 +50,9 @@ def _listen(engine: Engine, read_only: bool) -> None:
         cursor.close()
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        # Who writes waits for its turn at the beginning; to wait after something was read would be too late.
+        reading = read_only or connection.get_execution_options().get(READING)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     event.listen(engine, "connect", configure)
     event.listen(engine, "begin", begin)
