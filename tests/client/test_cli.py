@@ -48,6 +48,17 @@ def test_reads_a_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "local"),
+    [("", "127.0.0.1"), ('local = "127.0.0.9"', "127.0.0.9"), ('local = "::1"', "::1")],
+)
+def test_datagrams_come_where_the_server_is_reached_from(tmp_path: Path, change: str, local: str) -> None:
+    config = Configuration.load(write(tmp_path, TEMPLATE.replace("[kms]", f"{change}\n[kms]")))
+    assert config.host().local == (local, 0)
+    unknown = TEMPLATE.replace('host = "127.0.0.1"', 'host = "no-such-host.invalid"')
+    assert Configuration.load(write(tmp_path, unknown)).host().local == ("127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "where"),
     [
         ("area = 7", "area = 70000", "client.area"),

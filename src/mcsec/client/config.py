@@ -7,6 +7,7 @@ the directory of the file. Unknown names are refused, so that a misspelt switch 
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import tomllib
 import uuid
@@ -94,6 +95,7 @@ class ClientSection(_Section):
 class ServerSection(_Section):
     """The participating function: where it is, and as whom it is believed.
 
+    ``local``: address of this machine for datagrams; unless given, that from which the server is reached.
     ``name`` is what its certificate must show, ``host`` unless given. ``trust`` are networks whose assertions count
     over UDP and TCP; over TLS the certificate's name counts.
     """
@@ -109,7 +111,7 @@ class ServerSection(_Section):
     psi: str = Field(min_length=5)
     mdsi: str = Field(min_length=1)
     registrar: str = ""
-    local: str = "127.0.0.1"
+    local: str = ""
     trust: list[str] = []
 
 
@@ -309,7 +311,7 @@ class Configuration:
         return HostSettings(
             Hop(server.transport, server.host, port, name),
             EndpointSettings(trust=trust, client_tls=context),
-            (server.local, 0),
+            (server.local or _towards(server.host, port), 0),
             self.content.client.interface,
         )
 
@@ -321,6 +323,19 @@ class Configuration:
 
     def _optional(self, name: str | None) -> Path | None:
         return None if name is None else self.path(name)
+
+
+def _towards(host: str, port: int) -> str:
+    """The address of this machine from which a server is reached; that of loopback where there is no way to it yet."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        family, _, _, _, place = found[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as ways:
+            # Nothing is sent: the system only chooses the way.
+            ways.connect(place)
+            return str(ways.getsockname()[0])
+    except OSError:
+        return "127.0.0.1"
 
 
 def _is_address(host: str) -> bool:
