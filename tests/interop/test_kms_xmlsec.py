@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from lxml import etree
 from mcsec._core import Secret
 from mcsec.errors import CheckFailed
 from mcsec.wire import dsig, xenc, xml
-from mcsec.wire.kms.model import KmsRequest
+from mcsec.wire.kms.answer import write_response
+from mcsec.wire.kms.model import CertCache, Certificate, KmsRequest, KmsResponse, Role
 from mcsec.wire.kms.protect import ProtectionKeys, write_request
 
 pytestmark = pytest.mark.peer("xmlsec1")
@@ -70,6 +72,38 @@ def test_xmlsec_opens_our_sealed_keys(tmp_path: Path, size: int) -> None:
 
     assert verify(tmp_path, document(secret), key, key_file(tmp_path, KEYS.transport))
     assert not verify(tmp_path, document(Secret.random(size)), key, key_file(tmp_path, KEYS.transport))
+
+
+def test_xmlsec_verifies_the_signatures_of_certificates(tmp_path: Path) -> None:
+    own = Certificate(Role.ROOT, "kms.a.example", 100, 0, b"\4" * 257, b"\4" * 65, domains=("a.example",))
+    partner = replace(own, role=Role.EXTERNAL, kms_uri="kms.b.example", domains=("b.example",))
+    response = KmsResponse(
+        "sip:u@a.example",
+        "kms.a.example",
+        datetime.now(UTC),
+        "https://kms/certcache",
+        CertCache(2, (own, partner)),
+    )
+    document = tmp_path / "answer.xml"
+
+    def holds(octets: bytes, signature: str) -> bool:
+        document.write_bytes(octets)
+        done = xmlsec(
+            "--verify", "--id-attr:Id", "KmsResponse", "--id-attr:Id", "KmsCertificate",
+            "--node-xpath", f"({signature})", f"--hmackey:{KEYS.integrity_name}",
+            key_file(tmp_path, KEYS.integrity), document,
+        )  # fmt: skip
+        assert done.returncode in (0, 1)
+        return done.returncode == 0
+
+    written = write_response(response, KEYS, sign_certificates=True)
+    certificates = [
+        f"//*[local-name()='SignedKmsCertificate'][{n}]/*[local-name()='Signature']" for n in (1, 2)
+    ]
+    whole = "/*/*[local-name()='Signature']"
+    assert all(holds(written, signature) for signature in (*certificates, whole))
+    changed = written.replace(b"kms.b.example", b"kms.c.example")
+    assert [holds(changed, signature) for signature in (*certificates, whole)] == [True, False, False]
 
 
 TEMPLATE = f"""<Signed xmlns="urn:example"><KmsRequest Id="r"><Do>go</Do></KmsRequest>

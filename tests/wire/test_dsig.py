@@ -136,6 +136,11 @@ def _xslt(root: etree._Element) -> None:
     transform.set("Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116")
 
 
+def _beside(root: etree._Element) -> None:
+    """Inside what is signed a signature is content; beside it, somebody may take it for the real one."""
+    etree.SubElement(root, f"{{{URN}}}Extra").append(deepcopy(root[1]))
+
+
 def _moved_inside(root: etree._Element) -> None:
     """Every element of the shape is there, in order, and one hangs elsewhere."""
     reference = sub(root, "ds:Signature/ds:SignedInfo/ds:Reference")
@@ -159,7 +164,7 @@ def _no_key_name(root: etree._Element) -> None:
     "attack",
     [
         _move_down, _twice, _inside_signature, _two_signatures, _signature_below, _whole_document, _elsewhere,
-        _truncated, _sha1, _xslt, _two_references, _moved_inside, _key_value, _no_key_name,
+        _truncated, _sha1, _xslt, _two_references, _moved_inside, _beside, _key_value, _no_key_name,
     ],
 )  # fmt: skip
 def test_other_shapes(attack: Callable[[etree._Element], None]) -> None:

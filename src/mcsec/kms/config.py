@@ -66,6 +66,7 @@ class KmsConfig(_Section):
     provision_ahead: Seconds = 604_800
     serves: list[str] = []
     protection: bool = True
+    sign_certificates: bool = False
     bootstrap: Literal["first-init", "enrolled"] = "first-init"
     clients_per_user: int = Field(default=8, ge=1, le=100)
     transport_key_lifetime: int = Field(default=7_776_000, ge=3600)
@@ -144,4 +145,8 @@ def load(path: Path) -> Configuration:
         raise ConfigError(f"{path}: [kms] {where}: {first['msg']}") from None
     if kms.key_offset >= kms.key_period:
         raise ConfigError(f"{path}: [kms] key_offset must be below key_period")
+    if kms.sign_certificates and not kms.protection:
+        raise ConfigError(
+            f"{path}: [kms] sign_certificates needs protection: it is the integrity key that signs"
+        )
     return Configuration(domain=name, directory=path.parent.absolute(), kms=kms)

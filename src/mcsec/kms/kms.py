@@ -25,8 +25,9 @@ from mcsec.kms.refusals import KmsRefusal, status_of
 from mcsec.net.tokens import Claims, TokenValidator, bearer
 from mcsec.store.database import Database
 from mcsec.store.kms import CertificateRow, KmsTables, MasterRow, PairRow, PairState
+from mcsec.wire.kms.answer import write_response
 from mcsec.wire.kms.model import CertCache, Init, KeyProv, NewKeys
-from mcsec.wire.kms.protect import ProtectionKeys, offer, offer_first, write_response
+from mcsec.wire.kms.protect import ProtectionKeys, offer, offer_first
 
 #: Procedures whose answers have room for new protection keys.
 _WITH_NEW_KEYS = (Procedure.INIT, Procedure.KEYPROV)
@@ -190,7 +191,8 @@ class Kms:
         orders = self.engine.orders(asked, now) if path.procedure is Procedure.KEYPROV else []
         keys, new_keys = await self._protect(asked, decision, claims, now)
         message = await self._message(asked, orders, keys, new_keys, now)
-        return write_response(answers.response(asked, self.public.kms_uri, message, now), keys)
+        answer = answers.response(asked, self.public.kms_uri, message, now)
+        return write_response(answer, keys, sign_certificates=self.config.kms.sign_certificates)
 
     async def _message(
         self,

@@ -55,6 +55,8 @@ kek = "file:kek"
 # Keys go out sealed under a transport key, in messages signed with an integrity key, inside TLS. false: in clear
 # inside TLS, and requests are not signed.
 protection = true
+# Also sign each certificate in an answer by itself (SignedKmsCertificate), under the client's integrity key.
+sign_certificates = false
 # How a client gets its first transport key: "first-init" (once, to the bearer of a token) or "enrolled" (by
 # `mcsec kms enrol`, carried by the operator).
 bootstrap = "first-init"

@@ -3,8 +3,9 @@
 The generality of XML signatures is where their holes are, and most of what a library for them costs. Here a
 signature has one shape: a ``ds:Signature`` that is a child of the root, with one reference, by ``Id``, to another
 child of the root, with one canonicalisation and no other transform. Everything else is refused before any octet is
-hashed. A caller gets only what was signed, as the octets that were hashed, so that no wrapping of elements can put
-something else in its place. xmlsec and signxml are the referees in the tests.
+hashed. Other signatures may stand only inside what it covers: there they are content like any other. A caller gets
+only what was signed, as the octets that were hashed, so that no wrapping of elements can put something else in its
+place. xmlsec and signxml are the referees in the tests.
 """
 
 from __future__ import annotations
@@ -183,8 +184,9 @@ def read(root: etree._Element) -> Signature:
     signatures = list(root.iter(_ds("Signature")))
     if not signatures:
         raise DecodeError("no XML signature", code="dsig.missing", clause="TS 33.180 D.1")
-    signature = signatures[0]
-    _shape(len(signatures) == 1 and signature.getparent() is root, "one signature, below the root")
+    own = [signature for signature in signatures if signature.getparent() is root]
+    _shape(len(own) == 1, "one signature, below the root")
+    signature = own[0]
     parts = list(signature.iter())
     _shape([(part.tag, len(part)) for part in parts] == _SHAPE, "its elements")
     _, info, canonical, method, reference, _, transform, digest, digest_value, value, _, name = parts
@@ -197,6 +199,7 @@ def read(root: etree._Element) -> Signature:
     _shape(uri[:1] == "#" and _NCNAME.fullmatch(uri[1:]) is not None, "reference")
     named = [element for element in root.iter() if element.get("Id") == uri[1:]]
     _shape(len(named) == 1 and named[0].getparent() is root and named[0] is not signature, "what it covers")
+    _shape(len(signatures) == 1 + sum(1 for _ in named[0].iter(_ds("Signature"))), "a signature elsewhere")
     return Signature(
         key_name,
         named[0],

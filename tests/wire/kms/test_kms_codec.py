@@ -13,6 +13,7 @@ from lxml import etree
 from mcsec._core import Secret
 from mcsec.errors import DecodeError, InvalidValue
 from mcsec.wire import dsig, xml
+from mcsec.wire.kms.answer import write_response
 from mcsec.wire.kms.decode import decode_request, decode_response
 from mcsec.wire.kms.encode import encode_request, encode_response
 from mcsec.wire.kms.model import (
@@ -30,7 +31,7 @@ from mcsec.wire.kms.model import (
     Role,
     SealedContent,
 )
-from mcsec.wire.kms.protect import ProtectionKeys, write_response
+from mcsec.wire.kms.protect import ProtectionKeys
 
 times = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)).map(  # noqa: DTZ001
     lambda time: time.replace(microsecond=0, tzinfo=UTC)

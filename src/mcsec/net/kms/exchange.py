@@ -9,6 +9,7 @@ from urllib.parse import quote
 from mcsec.crypto.kms_keys import IdentityKeys, KmsPublicKeys
 from mcsec.errors import CheckFailed, DecodeError, McsecError, Refused
 from mcsec.wire import dsig, xml
+from mcsec.wire.kms.answer import check_certificates
 from mcsec.wire.kms.decode import decode_response
 from mcsec.wire.kms.model import (
     BASE_PATH,
@@ -131,7 +132,9 @@ class Exchange:
             if root.tag != _SIGNED_RESPONSE:
                 raise CheckFailed("an answer without signature", code="kms.unsigned", clause="TS 33.180 D.1")
             keys, first = self._keys(sent, unchecked)
-            response = decode_response(dsig.verify(root, keys.integrity_key).element)
+            element = dsig.verify(root, keys.integrity_key).element
+            check_certificates(element, keys)
+            response = decode_response(element)
             new = first or self._new_keys(response, keys)
         self._check(sent, response, now)
         if response.message is None:

@@ -12,27 +12,20 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
-from xml.sax.saxutils import escape
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from lxml import etree
 
 from mcsec._core import Secret, kdf
-from mcsec.errors import CheckFailed, DecodeError, InvalidValue, UnknownKey
+from mcsec.errors import CheckFailed, DecodeError, UnknownKey
 from mcsec.wire import dsig, xenc, xml
-from mcsec.wire.elements import time
-from mcsec.wire.kms.encode import RESPONSE_ID, encode_message, encode_request
+from mcsec.wire.kms.encode import encode_request
 from mcsec.wire.kms.model import (
     NAMESPACE,
-    CertCache,
     ClearContent,
     Content,
-    Init,
-    KeyProv,
     KmsRequest,
-    KmsResponse,
     NewKeys,
     SealedContent,
 )
@@ -136,76 +129,6 @@ def bootstrap_of(request: etree._Element) -> bytes | None:
     if len(octets) != _KEY_OCTETS:
         raise DecodeError("a bootstrap key that is none", code="kms.value")
     return octets
-
-
-# Responses
-
-
-def write_response(response: KmsResponse, keys: ProtectionKeys | None) -> bytes:
-    """A response as a document: ``SignedKmsResponse`` under ``keys``, or a bare ``KmsResponse``.
-
-    It is written in canonical form at once, as what is signed must be; a KMS answers thousands in a second.
-    """
-    octets = _canonical_response(response)
-    if keys is None:
-        return _DECLARATION + octets
-    signature = dsig.sign_octets(octets, RESPONSE_ID, keys.integrity, keys.integrity_name)
-    return b"".join((_DECLARATION, _SIGNED_HEAD, octets, signature, _SIGNED_TAIL))
-
-
-_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
-_SIGNED_HEAD = f'<SignedKmsResponse xmlns="{NAMESPACE}">'.encode()
-_SIGNED_TAIL = b"</SignedKmsResponse>"
-_RESPONSE_HEAD = f'<KmsResponse xmlns="{NAMESPACE}" Id="{RESPONSE_ID}" Version="1.0.0">'
-_MESSAGE_HEAD = f'<KmsMessage xmlns="{NAMESPACE}"'.encode()
-
-
-def _canonical_response(response: KmsResponse) -> bytes:
-    parts = [
-        _RESPONSE_HEAD,
-        _written("UserUri", response.user_uri),
-        _written("KmsUri", response.kms_uri),
-        _written("Time", time(response.time) or ""),
-        "" if response.kms_id is None else _written("KmsId", response.kms_id),
-        _written("ClientReqUrl", response.client_req_url),
-    ]
-    message = b"" if response.message is None else _canonical_message(response.message)
-    error = ""
-    if response.error is not None:
-        inner = _written("ErrorCode", str(response.error.code)) + _written("ErrorMsg", response.error.message)
-        error = f"<KmsError>{inner}</KmsError>"
-    return b"".join(("".join(parts).encode(), message, error.encode(), b"</KmsResponse>"))
-
-
-def _canonical_message(message: Init | KeyProv | CertCache) -> bytes:
-    if isinstance(message, Init) and not message.new_keys:
-        return _canonical_init(message)
-    return _message_octets(message)
-
-
-@lru_cache(8)
-def _canonical_init(message: Init) -> bytes:
-    # The same for every client until something changes about the KMS.
-    return _message_octets(message)
-
-
-def _message_octets(message: Init | KeyProv | CertCache) -> bytes:
-    octets = xml.canonical(encode_message(message))
-    # Inside a response the namespace is already declared, and canonical form declares nothing twice.
-    return b"<KmsMessage" + octets.removeprefix(_MESSAGE_HEAD)
-
-
-def _written(name: str, text: str) -> str:
-    if _SPECIAL.search(text):
-        if _UNWRITABLE.search(text):
-            raise InvalidValue(f"{name}: no text for XML", code="xml.text")
-        text = escape(text, _CARRIAGE_RETURN)
-    return f"<{name}>{text}</{name}>"
-
-
-_SPECIAL = re.compile(r"[^ -%'-;=?-~]")
-_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-_CARRIAGE_RETURN = {"\r": "&#xD;"}
 
 
 def _signed(name: str, element: etree._Element, keys: ProtectionKeys) -> bytes:
