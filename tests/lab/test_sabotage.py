@@ -249,14 +249,14 @@ def test_exactly_the_right_claim_fails(
 
 def test_exit_status_and_verdict_when_a_claim_fails(monkeypatch: Patch, tmp_path: Path) -> None:
     the_server_touches_media(monkeypatch)
-    done = CliRunner().invoke(app, ["demo", "--json", "-o", str(tmp_path)])
+    done = CliRunner().invoke(app, ["demo", "--quick", "--json", "-o", str(tmp_path)])
     assert done.exit_code == 1
     assert json.loads(done.stdout)["result"] == "fail"
     assert claims_of(done.stdout) == dict.fromkeys(CLAIMS, "pass") | {"media-untouched": "fail"}
 
 
 def test_the_text_for_people(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["demo", "-o", str(tmp_path), "--seed", "a test"])
+    done = CliRunner().invoke(app, ["demo", "--quick", "-o", str(tmp_path), "--seed", "a test"])
     lines = done.stdout.splitlines()
     assert done.exit_code == 0
     verdicts = {tuple(line.split(":")[0].split()) for line in lines if line.startswith(("PASS  ", "FAIL  "))}
@@ -268,7 +268,7 @@ def test_the_text_for_people(tmp_path: Path) -> None:
 
 def test_the_text_for_people_says_fail(monkeypatch: Patch, tmp_path: Path) -> None:
     the_server_touches_media(monkeypatch)
-    done = CliRunner().invoke(app, ["demo", "-o", str(tmp_path)])
+    done = CliRunner().invoke(app, ["demo", "--quick", "-o", str(tmp_path)])
     lines = done.stdout.splitlines()
     assert done.exit_code == 1
     assert sum(line.startswith("FAIL  media-untouched") for line in lines) == 1

@@ -57,8 +57,8 @@ CLAIMS = {
 
 
 def start(*options: str | Path) -> subprocess.Popen[str]:
-    """``mcsec demo`` as its own process."""
-    command = [str(MCSEC), "demo", *map(str, options)]
+    """``mcsec demo --quick`` as its own process."""
+    command = [str(MCSEC), "demo", "--quick", *map(str, options)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -20,6 +20,7 @@ from mcsec.cli import (
     gms,
     init,
     kms,
+    lab,
     policy,
     server,
     spk,
@@ -56,6 +57,7 @@ app.add_typer(audit.app, name="audit")
 app.command("backup")(store.backup)
 app.command("restore")(store.restore)
 app.command("demo")(demo.demo)
+app.add_typer(lab.app, name="lab")
 app.command("explain")(explain.explain)
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(bench.app, name="bench")

@@ -12,14 +12,21 @@ _WIDTH = 100
 
 def demo_lines(report: DemoReport) -> Iterator[str]:
     """Evidence first, then the verdict on each claim, then the verdict on all."""
-    yield ""
-    yield from table(
-        ("key", "made by", "of domain", "protected", "packets", "octets"),
-        [(row.key, row.made_by, row.domain, row.protected, row.packets, row.octets) for row in report.keys],
-    )
+    if report.keys:
+        yield ""
+        yield from table(
+            ("key", "made by", "of domain", "protected", "packets", "octets"),
+            [
+                (row.key, row.made_by, row.domain, row.protected, row.packets, row.octets)
+                for row in report.keys
+            ],
+        )
     yield ""
     yield from table(("path", "packets", "octets"), traffic_rows(report.traffic))
     yield ""
+    if report.latencies:
+        yield from table(("milliseconds", "times", "median", "worst"), report.latencies)
+        yield ""
     for claim in report.claims:
         yield f"{'PASS' if claim.passed else 'FAIL'}  {claim.name}: {claim.text}"
         yield from (f"      {line}" for line in wrap(claim.evidence, _WIDTH))

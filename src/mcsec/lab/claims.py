@@ -46,6 +46,7 @@ class DemoReport:
     keys: list[KeyEvidence] = field(default_factory=list)
     traffic: dict[str, dict[str, int]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    latencies: list[tuple[str, int, str, str]] = field(default_factory=list)
     seconds: float = 0.0
     seeded: bool = False
 
@@ -78,6 +79,10 @@ class DemoReport:
             ],
             "traffic": self.traffic,
             "files": self.files,
+            "latencies": [
+                {"what": what, "times": times, "median_ms": float(middle), "worst_ms": float(worst)}
+                for what, times, middle, worst in self.latencies
+            ],
             "seconds": round(self.seconds, 3),
             "seeded": self.seeded,
         }

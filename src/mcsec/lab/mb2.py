@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -72,7 +72,7 @@ async def lab_bearer(
             outcome.set_exception(LocalError(event.reason, code="lab.bearer"))
 
     async with AsyncExitStack() as stack:
-        bmsc = await stack.enter_async_context(_bmsc(tls, domain, mdsi))
+        bmsc = await stack.enter_async_context(lab_bmsc(tls, domain, mdsi))
         peer = PeerConfig(
             host=bmsc.config.host,
             realm=domain,
@@ -101,7 +101,8 @@ async def lab_bearer(
         yield LabBearer(bmsc, active, transmitter)
 
 
-def _bmsc(tls: Path, domain: str, mdsi: str) -> Bmsc:
+def lab_bmsc(tls: Path, domain: str, mdsi: str, *, areas: Sequence[int] = (AREA,), port: int = 0) -> Bmsc:
+    """A BM-SC emulator for the MCX server of a domain; one cell has all of its areas."""
     context = server_context(tls / "bmsc.pem", tls / "bmsc.key", clients=tls / "ca.pem")
     return Bmsc(
         BmscConfig(
@@ -110,9 +111,9 @@ def _bmsc(tls: Path, domain: str, mdsi: str) -> Bmsc:
             mcc="001",
             mnc="01",
             gcs_as=(Permission(host=mdsi, realm=domain),),
-            areas=(Area(code=AREA),),
-            cells=(Cell(name="lab", areas=frozenset({AREA})),),
+            areas=tuple(Area(code=code) for code in areas),
+            cells=(Cell(name="lab", areas=frozenset(areas)),),
             mb2u_port=0,
         ),
-        (Listener(address=str(LOOPBACK), port=0, tls=context),),
+        (Listener(address=str(LOOPBACK), port=port, tls=context),),
     )

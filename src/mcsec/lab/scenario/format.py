@@ -126,11 +126,10 @@ class RestartBmsc(_Step):
 
 
 class Unreachable(_Step):
-    """KMS and GMS of ``domain`` cannot be reached from now on; ``back``: they can again."""
+    """KMS and GMS of ``domain`` cannot be reached from now on."""
 
     do: Literal["unreachable"]
     domain: DomainName
-    back: bool = False
 
 
 class LeaveStep(_Step):
