@@ -7,6 +7,7 @@ import resource
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from mcsec.crypto.kms_keys import IdentityKeys, KmsMasterKeys, KmsPublicKeys, MasterSecrets
@@ -98,5 +99,10 @@ class Account:
 
 def peak_octets() -> int:
     """The most memory that this process ever had."""
+    # What getrusage says includes the process that this one was forked from.
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
