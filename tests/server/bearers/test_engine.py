@@ -84,7 +84,30 @@ def test_the_tmgi_is_refreshed_before_it_expires(active: Bearers) -> None:
 def test_a_tmgi_that_is_not_refreshed_expires_and_a_new_one_is_asked_for(active: Bearers) -> None:
     happened = active.poll(3600.0)
     assert names(happened)[:2] == ["ListenersToUnicast", "BearerLost"]
-    assert only_ask(happened).allocation is not None
+    # The answer to a refresh may have been lost: what may be there still is ended first.
+    stop, release, allocate = [one for one in happened if isinstance(one, Ask)]
+    assert stop.bearer is not None
+    assert release.deallocation is not None
+    assert release.deallocation.tmgi == (tmgi(1),)
+    assert allocate.allocation is not None
+    assert allocate.allocation.tmgi_number == 1
+
+
+def test_a_tmgi_for_a_bearer_that_was_given_up_meanwhile_is_given_back() -> None:
+    bearers = Bearers(POLICY)
+    bearers.connected(0.0)
+    ask = only_ask(bearers.want("one", Wish(AREAS), 0.0))
+    assert names(bearers.drop("one", 1.0)) == ["BearerReleased"]
+    release = only_ask(bearers.answered(ask.number, allocated(3), 2.0))
+    assert release.deallocation is not None
+    assert release.deallocation.tmgi == (tmgi(3),)
+    # Its answer is lost with the connection: it is given back in the next.
+    bearers.disconnected("cut", 3.0)
+    again = only_ask(bearers.connected(4.0))
+    assert again.deallocation == release.deallocation
+    bearers.answered(again.number, gaa(), 5.0)
+    bearers.disconnected("cut", 6.0)
+    assert bearers.connected(7.0) == []
 
 
 def test_listeners_leave_before_the_bearer_does(active: Bearers) -> None:

@@ -118,13 +118,13 @@ class Bearers:
         for bearer in self.bearers:
             if not bearer.state.waiting:
                 self._put(replace(bearer, retry_at=now))
-        return [*self._leftovers.end(), *self.poll(now)]
+        return [*self._leftovers.again(), *self.poll(now)]
 
     def disconnected(self, reason: str, now: float) -> list[Output]:
         """MB2-C is down. MB2-U may be up, but nobody can tell: listeners go to unicast (design 5.1)."""
         self._connected = False
         self._asking.forget()
-        self._leftovers.note(self.bearers)
+        self._leftovers.lost(self.bearers)
         return self._all_gone(f"no connection to the BM-SC: {reason}", now)
 
     def answered(self, number: int, gaa: Gaa, now: float) -> list[Output]:
@@ -137,24 +137,22 @@ class Bearers:
         bearer = self._bearers.get(name)
         if bearer is not None:
             happened += continuation(replace(bearer, bmsc=gaa.origin_host), gaa, now)
+        elif name:
+            happened += self._leftovers.unneeded(gaa)
         return happened + self.poll(now)
 
     def failed(self, number: int, reason: str, now: float) -> list[Output]:
         """An :class:`Ask` got no answer, or one that refuses the command as a whole."""
-        if self._leftovers.answered(number):
-            return self.poll(now)
+        self._leftovers.failed(number)
         name, _ = self._asking.take(number) or ("", nothing_follows)
         bearer = self._bearers.get(name)
         if bearer is None:
-            return []
+            return self.poll(now)
         if bearer.state is BearerState.ACTIVATING:
             # It may be on the air, as a flow that nobody told us. With its TMGI that ends.
-            release = requests.release(bearer)
+            ended = self._leftovers.end(replace(bearer, flow=None))
             bearer = bearer.after(Step.GONE, tmgi=None, tmgi_expiry=None, refreshing=False)
-            return [
-                self._asking.ask(None, nothing_follows, deallocation=release),
-                *self._later(bearer, reason, now),
-            ]
+            return [*ended, *self._later(bearer, reason, now)]
         return (self._refused if bearer.state.waiting else self._later)(bearer, reason, now)
 
     def notified(self, gnr: Gnr, now: float) -> list[Output]:
@@ -190,7 +188,8 @@ class Bearers:
         happened: list[Output] = []
         for bearer in self.bearers:
             if bearer.tmgi_expiry is not None and now >= bearer.tmgi_expiry:
-                happened += self._expired(bearer, now)
+                # A refresh whose answer was lost may keep it there.
+                happened += [*self._expired(bearer, now), *self._leftovers.end(bearer)]
             elif (
                 bearer.state is BearerState.STARTING
                 and bearer.retry_at is not None
@@ -241,7 +240,7 @@ class Bearers:
 
     def _allocated(self, bearer: Bearer, gaa: Gaa, now: float) -> list[Output]:
         if bearer.state is not BearerState.ALLOCATING:
-            return []
+            return [*self._leftovers.unneeded(gaa)]
         match answers.allocation(gaa, now):
             case answers.NotDone(reason=reason):
                 return self._refused(bearer, reason, now)
@@ -375,8 +374,7 @@ class Bearers:
         self._bearers.pop(bearer.name, None)
         happened: list[Output] = [events.BearerReleased(now, bearer.name, bearer.tmgi)]
         if self._connected and bearer.tmgi is not None:
-            release = requests.release(bearer)
-            happened.append(self._asking.ask(bearer, nothing_follows, deallocation=release, drmp=ROUTINE))
+            happened += self._leftovers.end(replace(bearer, flow=None))
         return happened
 
     def _counter_seen(self, host: str, counter: int | None, now: float) -> list[Output]:
