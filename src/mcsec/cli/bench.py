@@ -88,6 +88,24 @@ def mb2(
         print(report.to_text())
 
 
+@app.command("floor")
+def floor(
+    as_json: JsonOption = False,
+    members: Annotated[int, typer.Option(min=8, max=2000, help="Clients, half in each domain.")] = 200,
+    groups: Annotated[int, typer.Option(min=1, max=100, help="Calls that they are in.")] = 10,
+    requests: Annotated[int, typer.Option(min=10, max=100_000, help="Requests for the floor.")] = 400,
+    calls: Annotated[int, typer.Option(min=1, max=1500, help="Calls in one process.")] = 1000,
+) -> None:
+    """Floor control between two domains: time until granted and until heard on a bearer, cost whoever listens."""
+    from mcsec.lab.bench.floor import measure
+
+    report = measure(members, groups, requests, calls, note)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text())
+
+
 @app.command("soak")
 def soak(
     as_json: JsonOption = False,

@@ -110,6 +110,7 @@ class ServedCall:
         self._on: dict[str, str] = {}
         # The work for a packet must not grow with the users that a bearer serves: who is on none is kept apart.
         self._alone: set[str] = set()
+        self._emptied = 0
         self._bearers: dict[str, _Bearer] = {}
         self._copies = Copies()
         self._wanted = False
@@ -163,7 +164,7 @@ class ServedCall:
         """A user is in the call no more. When none is left, the call leaves every bearer."""
         self._users.discard(user)
         self._on.pop(user, None)
-        self._alone.discard(user)
+        self._not_alone(user)
         for name, bearer in self._bearers.items():
             bearer.ready.discard(user)
             bearer.listening.discard(user)
@@ -343,12 +344,20 @@ class ServedCall:
         after = before if before in names else next(iter(names), "")
         if after:
             self._on[user] = after
-            self._alone.discard(user)
+            self._not_alone(user)
         else:
             self._on.pop(user, None)
             self._alone.add(user)
         if after != before:
             self._out.append(events.ListenerSwitched(now, self.group, user, after))
+
+    def _not_alone(self, user: str) -> None:
+        if user in self._alone:
+            self._alone.remove(user)
+            self._emptied += 1
+            if self._emptied > 2 * len(self._alone) + 16:
+                # A set that was large takes as long to go through as when it was.
+                self._alone, self._emptied = set(self._alone), 0
 
     def _taken(self) -> list[Output]:
         out, self._out = self._out, []
