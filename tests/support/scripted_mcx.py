@@ -136,9 +136,11 @@ class ScriptedMcx:
 
     async def listen(self, transport: str, tls: ssl.SSLContext | None = None, *, stream: bool = True) -> int:
         """``stream``: with UDP comes TCP, as RFC 3261 18 has it."""
-        _, port = await self.endpoint.listen(transport, "127.0.0.1", 0, tls=tls)
-        if transport == "UDP" and stream:
-            await self.endpoint.listen("TCP", "127.0.0.1", port)
+        both = transport == "UDP" and stream
+        _, port = await self.endpoint.listen("TCP" if both else transport, "127.0.0.1", 0, tls=tls)
+        if both:
+            # TCP has more ports in use, so it chooses.
+            await self.endpoint.listen("UDP", "127.0.0.1", port)
         return port
 
     def of(self, method: str, event: str = "") -> list[Seen]:

@@ -76,9 +76,9 @@ class ClientHost:
             )
             self.airwaves = self._stack.enter_context(Airwaves(self._settings.interface))
             if self._settings.server.transport == "UDP":
-                # Large messages come by TCP to the same port (RFC 3261 18.1.1).
-                host, port = await self.endpoint.listen("UDP", *self._settings.local)
-                await self.endpoint.listen("TCP", host, port)
+                # Large messages come by TCP to the same port (RFC 3261 18.1.1). TCP chooses: it has more ports in use.
+                host, port = await self.endpoint.listen("TCP", *self._settings.local)
+                await self.endpoint.listen("UDP", host, port)
         except BaseException:
             await self._stack.aclose()
             raise
