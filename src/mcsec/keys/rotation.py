@@ -46,12 +46,14 @@ class RotationPolicy:
     ``switch_after``: from offer to switch at the latest; listeners without the new key then go to unicast.
     ``grace``: how long an old key stays readable; keep it below the receivers' own limit.
     ``renew_before``: how long before expiry :class:`~mcsec.keys.events.KeyRenewalDue` asks for a successor.
+    ``renew_index``: an SRTCP index at which it does so too, far ahead of the last one (2^31 - 1).
     """
 
     switch_after: float = 30.0
     grace: float = 60.0
     renew_before: float = 600.0
     on_removal: OnRemoval = OnRemoval.SERVE_UNICAST
+    renew_index: int = 1 << 30
 
 
 STANDARD = RotationPolicy()
@@ -152,10 +154,21 @@ class Rotation:
 
     # --- what happens to keys
 
-    def offer(self, key: Key, now: float) -> list[Event]:
+    def offer(self, key: Key, now: float, *, at_least: float = 0.0) -> list[Event]:
         """Begin to distribute ``key``, which follows the present one. A key still pending is given up for
-        it."""
-        return self._offer(key, now, wait=True, blocking=self.paused) + self.poll(now)
+        it.
+
+        ``at_least``: seconds that the distribution is known to take; the deadline of the policy is no shorter.
+        """
+        patience = max(self.policy.switch_after, at_least)
+        return self._offer(key, now, patience, wait=True, blocking=self.paused) + self.poll(now)
+
+    def wear(self, key_id: KeyId, now: float) -> list[Event]:
+        """A key was used so often that a successor is wanted; asked for once."""
+        if key_id != self._active or self._pending or key_id == self._renewal_told:
+            return []
+        self._renewal_told = key_id
+        return [events.KeyRenewalDue(now, key_id)]
 
     def remove(self, members: Collection[str], replacement: Key, now: float) -> list[Event]:
         """Take ``members`` off, and rekey at once: see the top of this file.
@@ -173,7 +186,7 @@ class Rotation:
             self._awaited.discard(member)
             happened.append(events.MemberRemoved(now, member))
         happened += self._stop_sending(now)
-        happened += self._offer(replacement, now, wait=pause, blocking=pause)
+        happened += self._offer(replacement, now, self.policy.switch_after, wait=pause, blocking=pause)
         return happened + self._settle(now, "a member was removed")
 
     def revoke(self, key_id: KeyId, reason: str, now: float) -> list[Event]:
@@ -299,11 +312,11 @@ class Rotation:
 
     # --- steps
 
-    def _offer(self, key: Key, now: float, *, wait: bool, blocking: bool) -> list[Event]:
+    def _offer(self, key: Key, now: float, patience: float, *, wait: bool, blocking: bool) -> list[Event]:
         self._check_new(key)
         happened = self._destroy(self._pending, Step.SUPERSEDE, now) if self._pending else []
         wait = wait and (blocking or self._active is not None)
-        deadline = now + self.policy.switch_after if wait else now
+        deadline = now + patience if wait else now
         offered = Epoch(key, since=now).after(Step.OFFER, now, until=deadline, blocking=blocking)
         self._epochs[key.key_id] = offered
         self._pending = key.key_id

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mcsec.crypto.srtp import ProtectedPacket, SrtcpSender, SrtpProfile
 from mcsec.keys.key import Key
 from mcsec.keys.reservation import LAST_INDEX, Block, IndexRange, Reserve
 from mcsec.server.indexes import Indexes
 from mcsec.wire import rtcp
+
+#: An index above which a channel is given up when its key changes: a quarter of all.
+_FAR = (LAST_INDEX + 1) // 4
 
 
 class Channel:
@@ -16,13 +21,22 @@ class Channel:
     key and SSRC (design 5.4), so that no nonce comes twice whatever crashes.
     """
 
-    def __init__(self, ssrc: int, indexes: Indexes) -> None:
+    def __init__(
+        self, ssrc: int, indexes: Indexes, granted: Callable[[Block], None] = lambda block: None
+    ) -> None:
+        """:param granted: told of each block that may be used."""
         self.ssrc = ssrc
+        self._granted = granted
         self._indexes = indexes
         self._sender: SrtcpSender | None = None
         self._range: IndexRange | None = None
         self._wish: Reserve | None = None
         self._key: Key | None = None
+
+    def spent(self, key: Key) -> bool:
+        """Whether ``key`` is another one than before, and so many indexes are used that it should begin anew."""
+        far = self._sender is not None and self._sender.next_index > _FAR
+        return far and self._range is not None and self._range.key_id != key.key_id
 
     def prepare(self, key: Key) -> Reserve | None:
         """Sees to it that an index is reserved for the next packet under ``key``; what must be granted first, if so."""
@@ -44,6 +58,7 @@ class Channel:
         if self._range is not None and self._wish is not None and block.key_id == self._range.key_id:
             self._range.grant(block)
             self._wish = None
+            self._granted(block)
 
     def failed(self) -> None:
         """Nothing was reserved; it is wished for again."""

@@ -153,6 +153,10 @@ class Csks:
             found.append(self.offers[self._offered[client]].key)
         return [*found, self._before[client][0]] if client in self._before else found
 
+    def owner(self, key_id: KeyId) -> str | None:
+        """Whose CSK that is in force has this ID."""
+        return next((client for client, key in self.held.items() if key.key_id == key_id), None)
+
     def outdated(self, age: float, now: float) -> list[str]:
         """Whose CSK is in force for longer than ``age`` seconds, and not being replaced."""
         return [

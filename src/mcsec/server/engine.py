@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag, Tmgi
-from mcsec.keys.events import Event, KeyDeliveryRefused, KeyDestroyed, KeyReceived
+from mcsec.keys.events import Event, KeyDeliveryRefused, KeyDestroyed, KeyReceived, KeyRenewalDue
 from mcsec.keys.key import Key, Scope
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.policy import GroupRules, Question, Refuse, SenderKeys, decide
@@ -39,6 +39,7 @@ class ServerEngine:
     :ivar keydown: the keys it makes, and their way to the clients.
     :ivar csks: the keys that clients uploaded.
     :ivar notebook: what is written down about keys.
+    :ivar pace: seconds that one delivery takes where many are due, as measured; 0: not known yet.
     """
 
     def __init__(
@@ -71,7 +72,8 @@ class ServerEngine:
             mkfcs=self._release_13.mkfcs,
             release_13=self._release_13.groups,
         )
-        self._signalling = Signalling(self._keys, indexes or MemoryIndexes())
+        self._signalling = Signalling(self._keys, indexes or MemoryIndexes(), policy.renew_index)
+        self.pace = 0.0
 
     @property
     def listeners(self) -> Listeners:
@@ -132,16 +134,16 @@ class ServerEngine:
 
         Who listens and is a member listens still. Who is no member is no longer served.
         """
-        happened = self.keydown.make(PurposeTag.MUSIK, scope, members, now, lifetime)
+        happened = self.keydown.make(PurposeTag.MUSIK, scope, members, now, lifetime, pace=self.pace)
         return self.notebook.note(happened + self._members.rekeyed(scope, now))
 
     def activate_bearer(
         self, tmgi: Tmgi, clients: Iterable[str], now: float, lifetime: float | None = None
     ) -> list[Event]:
         """Makes the MSCCK of a bearer that was activated, for the clients that it is announced to."""
-        return self.notebook.note(
-            self.keydown.make(PurposeTag.MSCCK, Scope.of(str(tmgi)), clients, now, lifetime)
-        )
+        scope = Scope.of(str(tmgi))
+        happened = self.keydown.make(PurposeTag.MSCCK, scope, clients, now, lifetime, pace=self.pace)
+        return self.notebook.note(happened)
 
     def admit(self, client: str, groups: Iterable[str], now: float) -> list[KeyId]:
         """``client`` is entitled to the MuSiKs of ``groups`` from now on; the keys that it is to be given."""
@@ -246,7 +248,9 @@ class ServerEngine:
         """Does what is due: keys are switched, retired and destroyed."""
         gone = self.csks.expire(now)
         happened: list[Event] = [KeyDestroyed(now, key.key_id, "superseded") for key in gone]
-        return self.notebook.note(happened, *gone) + self.notebook.note(self.keydown.poll(now))
+        worn, self._signalling.worn = self._signalling.worn, set()
+        wearing = [event for key_id in sorted(worn) for event in self._wear(key_id, now)]
+        return self.notebook.note(happened, *gone) + self.notebook.note(self.keydown.poll(now) + wearing)
 
     def next_timer(self) -> float | None:
         """When :meth:`poll` has something to do; None: not before something else happens."""
@@ -370,3 +374,10 @@ class ServerEngine:
         if isinstance(decision, Refuse):
             raise decision.error()
         return ForwardedMedia(packet)
+
+    def _wear(self, key_id: KeyId, now: float) -> list[Event]:
+        """A successor is wanted: of a key that this server makes, or of a client's CSK."""
+        if key_id.tag is PurposeTag.CSK:
+            return [KeyRenewalDue(now, key_id)] if self.csks.owner(key_id) is not None else []
+        rotation = self.keydown.rotation_of(key_id)
+        return [] if rotation is None else rotation.wear(key_id, now)

@@ -22,6 +22,8 @@ from mcsec.mikey.build import Initiator, Recipient
 
 #: What a server makes for its clients.
 KINDS = frozenset((PurposeTag.MUSIK, PurposeTag.MSCCK))
+#: How many times longer than it should take a distribution may take before those who wait are moved to unicast.
+_MARGIN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +123,26 @@ class KeyDownload:
         )
 
     def make(
-        self, tag: PurposeTag, scope: Scope, members: Iterable[str], now: float, lifetime: float | None = None
+        self,
+        tag: PurposeTag,
+        scope: Scope,
+        members: Iterable[str],
+        now: float,
+        lifetime: float | None = None,
+        *,
+        pace: float = 0.0,
     ) -> list[Event]:
-        """Makes a key for ``scope`` and offers it to ``members``; a key that is there already is followed."""
+        """Makes a key for ``scope`` and offers it to ``members``; a key that is there already is followed.
+
+        :param pace: seconds that one delivery takes where there are many. Nobody is moved to unicast for the sole
+            reason that its turn has not come.
+        """
         rotation = self.rotation(tag, scope)
         for member in members:
             rotation.admit(member)
         key = make(tag, scope=scope, maker=self.maker, now=now, live=self.live, lifetime=lifetime)
-        return [KeyMade(now, key.key_id), *rotation.offer(key, now)]
+        takes = _MARGIN * pace * len(rotation.audience.members)
+        return [KeyMade(now, key.key_id), *rotation.offer(key, now, at_least=takes)]
 
     def remove(self, tag: PurposeTag, scope: Scope, members: Collection[str], now: float) -> list[Event]:
         """Takes ``members`` off and rekeys at once; nothing is sent any more under a key that they hold.

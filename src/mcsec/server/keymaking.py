@@ -10,7 +10,7 @@ from mcsec.keys.events import KeyDestroyed, KeyRenewalDue
 from mcsec.keys.key import Scope
 from mcsec.keys.lifecycle import KeyState, Step
 from mcsec.keys.rotation import Rotation
-from mcsec.server import authorisation
+from mcsec.server import authorisation, csk_update
 from mcsec.server.announcement import Bearer
 from mcsec.server.events import AffiliationChanged
 from mcsec.server.function import Done, Function
@@ -122,6 +122,7 @@ def poll(function: Function, now: float) -> Done:
     for rotation in due:
         if rotation is not None:
             done += follow(function, rotation, now)
+    done += csk_update.replace_worn(function, done.events, now)
     return done
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from mcsec.crypto.srtp import ProtectedPacket
+from mcsec.ids import KeyId
 from mcsec.keys.events import BroadcastRefused
 from mcsec.keys.key import Key
 from mcsec.keys.kinds import Traffic
@@ -26,6 +27,7 @@ from mcsec.keys.policy import (
     unreached,
 )
 from mcsec.keys.reservation import Block, Reserve, draw_ssrc
+from mcsec.keys.rotation import STANDARD
 from mcsec.server.channel import Channel
 from mcsec.server.indexes import Indexes, IndexesWanted
 from mcsec.wire import rtcp
@@ -78,9 +80,14 @@ class _Planned:
 
 class Signalling:
     """Everything that a server sends protected: one channel for each bearer's floor control, one for each bearer's
-    subchannel control, one for each client."""
+    subchannel control, one for each client.
 
-    def __init__(self, keys: SenderKeys, indexes: Indexes) -> None:
+    :ivar worn: keys under which so many indexes are used that each should be replaced; whoever sees to it takes them.
+    """
+
+    def __init__(self, keys: SenderKeys, indexes: Indexes, renew_index: int = STANDARD.renew_index) -> None:
+        self.worn: set[KeyId] = set()
+        self._renew_index = renew_index
         self._keys = keys
         self._indexes = indexes
         self._channels: dict[tuple[Traffic, str], Channel] = {}
@@ -198,7 +205,8 @@ class Signalling:
         if isinstance(decision, Refuse):
             return decision.event(question, now)
         assert isinstance(decision, Broadcast), "a question without a listener is about the bearer"
-        return _Planned(self._channel(question.traffic, tmgi), message, decision.key, decision.reason)
+        channel = self._channel_for(question.traffic, tmgi, decision.key)
+        return _Planned(channel, replace(message, ssrc=channel.ssrc), decision.key, decision.reason)
 
     def _to_client(
         self, question: Question, client: str, message: rtcp.Message, now: float, leg: int = 0
@@ -207,7 +215,7 @@ class Signalling:
         decision = decide(question, self._keys, now)
         if isinstance(decision, Unicast):
             # The same message under another SSRC of ours: each client has a channel of its own.
-            channel = self._channel(Traffic.UNICAST_FLOOR, _leg(client, leg))
+            channel = self._channel_for(Traffic.UNICAST_FLOOR, _leg(client, leg), decision.key)
             return _Planned(
                 channel, replace(message, ssrc=channel.ssrc), decision.key, decision.reason, client
             )
@@ -219,8 +227,21 @@ class Signalling:
         if place not in self._channels:
             # Two bearers may have one MuSiK, so channels must differ in their SSRC for certain.
             ssrc = draw_ssrc(self._by_ssrc)
-            self._channels[place] = self._by_ssrc[ssrc] = Channel(ssrc, self._indexes)
+            self._channels[place] = self._by_ssrc[ssrc] = Channel(ssrc, self._indexes, self._granted)
         return self._channels[place]
+
+    def _granted(self, block: Block) -> None:
+        if block.last >= self._renew_index:
+            self.worn.add(block.key_id)
+
+    def _channel_for(self, traffic: Traffic, name: str, key: Key) -> Channel:
+        """The channel for a message under ``key``. Its index counts on from key to key; one that has gone far begins
+        again with another SSRC, where a new key begins."""
+        channel = self._channel(traffic, name)
+        if channel.spent(key):
+            del self._channels[traffic, name], self._by_ssrc[channel.ssrc]
+            channel = self._channel(traffic, name)
+        return channel
 
 
 def _leg(name: str, leg: int) -> str:
