@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from mcsec.cli.main import app
+from mcsec.lab.bench import floor
 
 
-def test_figures_have_their_names() -> None:
+def test_figures_have_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floor, "LISTENERS", (10, 5000))
     options = ["--members", "8", "--groups", "1", "--requests", "10", "--calls", "5"]
     done = CliRunner().invoke(app, ["bench", "floor", "--json", *options])
     assert done.exit_code == 0, done.output
@@ -20,4 +23,4 @@ def test_figures_have_their_names() -> None:
     }
     assert 0 < report["granted_median"] <= report["granted_p95"] < 1000
     assert 0 < report["taken_median"] <= report["taken_p95"] < 1000
-    assert report["burst_us"]["100000"] < 3 * report["burst_us"]["10"], "far from growing with the listeners"
+    assert report["burst_us"]["5000"] < 3 * report["burst_us"]["10"], "far from growing with the listeners"

@@ -11,6 +11,7 @@ from mcsec.client.calls.states import CallState
 from mcsec.ids import PurposeTag
 from mcsec.server.calls import events
 from mcsec.server.calls.groups import CallKind
+from mcsec.server.floor import Urgency
 from support.call_domains import Domain, User, domain, gmk_of, until
 from support.calls import BOB, DAN, GROUP, group
 
@@ -60,3 +61,40 @@ async def test_a_chat_with_an_implicit_request(tmp_path: Path) -> None:
         await call.leave()
         await other.leave()
         await until(lambda: not made.calls.servings)
+
+
+async def test_a_call_becomes_an_emergency_by_its_caller(tmp_path: Path) -> None:
+    async with domain(tmp_path, "b.example", [group(BOB, DAN)]) as made:
+        bob, dan = await members(made, BOB, DAN)
+        normal = await dan.client.call(GROUP)
+        await until(lambda: GROUP in bob.client.calls)
+        await normal.until(lambda: made.of(events.CallEstablished) != [], 5)
+        normal.press()
+        await normal.until(lambda: normal.may_talk, 5)
+        # Who calls again comes in anew, now in an emergency, and takes the floor from who has it.
+        await bob.client.calls[GROUP].leave()
+        await until(lambda: not made.calls.focuses and not made.calls.servings)
+        urgent = await bob.client.call(GROUP, emergency=True)
+        await until(lambda: GROUP in dan.client.calls)
+        assert made.calls.focuses[GROUP].call.urgency is Urgency.EMERGENCY
+        other = dan.client.calls[GROUP]
+        other.press()
+        await other.until(lambda: other.may_talk, 5)
+        urgent.press()
+        await urgent.until(lambda: urgent.may_talk, 10)
+        assert not other.may_talk
+
+
+async def test_a_client_that_begins_again_takes_its_own_place(tmp_path: Path) -> None:
+    async with domain(tmp_path, "b.example", [group(BOB, DAN, EVA)]) as made:
+        bob, dan, eva = await members(made, BOB, DAN, EVA)
+        await bob.client.call(GROUP)
+        await until(lambda: GROUP in dan.client.calls and GROUP in eva.client.calls)
+        call = dan.client.calls[GROUP]
+        # Its old self says nothing any more: the server finds out when the new one calls.
+        dan.client._desk.calls.pop(GROUP)  # type: ignore[attr-defined]  # A device that lost its memory.
+        again = await dan.client.call(GROUP)
+        await until(lambda: call.state is CallState.OVER)
+        again.press()
+        await again.until(lambda: again.may_talk, 5)
+        assert set(made.calls.focuses[GROUP].call.members) == {BOB, DAN, EVA}

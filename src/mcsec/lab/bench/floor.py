@@ -57,8 +57,8 @@ class FloorReport:
                 f" {self.taken_median:.1f} ms median, {self.taken_p95:.1f} ms p95",
                 f"  CPU per request: {self.server_ms[A]:.1f} ms in {A}, {self.server_ms[B]:.1f} ms in {B}",
                 f"a talk burst on a bearer: {costs} listeners",
-                f"{self.calls} calls of {self.call_members} in one process, without SIP dialogs: {self.calls_mib:.0f} MiB,"
-                f" {self.call_burst_us:.0f} us of a core for a talk burst in one of them",
+                f"{self.calls} calls of {self.call_members} in one process, without SIP dialogs:"
+                f" {self.calls_mib:.0f} MiB, {self.call_burst_us:.0f} us of a core for a talk burst in one of them",
             )
         )
 

@@ -53,7 +53,7 @@ class Group:
     for the home, its own users elsewhere. ``everybody``: whoever may be affiliated is a member. ``hang_time``: seconds
     that a call may be idle (T4). ``maximum``: seconds that it may last, None: no end. ``minimum``: members beside the
     caller that must answer before it is set up. ``broadcast``: only who makes a call talks in it. ``floor``: all else
-    about its floor. ``release_13``: the operator allows floor control on a bearer under the MKFC of its GMS.
+    about its floor.
     """
 
     group_id: str
@@ -68,7 +68,6 @@ class Group:
     disabled: bool = False
     broadcast: bool = False
     floor: FloorPolicy = STANDARD
-    release_13: bool = False
 
     def __post_init__(self) -> None:
         if not self.group_id or not self.home:

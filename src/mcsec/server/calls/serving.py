@@ -137,10 +137,11 @@ class Serving:
         leg.close()
         if leg.call is not None and not leg.call.ended.is_set():
             self._around.spawn(leg.call.hang_up())
+        # First here, then there: what the controlling function says because of it is not for this user.
+        self._do(self.call.leave(user, self._around.clock()))
         if leave and leg.way is not None:
             leg.way.leave(reason)
         self._around.tell(events.CallLeft(self._around.clock(), self.group.group_id, user, reason))
-        self._do(self.call.leave(user, self._around.clock()))
         self._end_if_over()
 
     async def _watch(self, leg: ClientLeg, call: Call) -> None:
