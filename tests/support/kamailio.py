@@ -82,7 +82,8 @@ CORE = (
 """
 )
 
-#: An edge proxy: puts itself on the Path of a REGISTER and hands it to the registrar.
+#: An edge proxy: puts itself on the Path of a REGISTER and hands it to the registrar, as it does with what is for the
+#: server. It asks nobody who he is.
 EDGE = (
     HEAD
     + "request_route {"
@@ -90,6 +91,8 @@ EDGE = (
     + """
     if (is_method("REGISTER")) {
         add_path();
+    }
+    if (is_method("REGISTER") || $rU == "mcptt") {
         $du = "sip:127.0.0.1:{registrar};transport=tcp";
         t_relay();
         exit;

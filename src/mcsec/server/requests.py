@@ -260,7 +260,7 @@ class Requests:
         keys = function.lookup(user.mc_service_id)
         protected = keys is not None and function.settings.protection
         body = mc_bodies.read(parts, keys, protected=protected)
-        if not (sender.proof.alone or (sender.proof is Proof.ADDRESS and body.signed)):
+        if not (sender.proof.alone or (sender.proof.with_signature and body.signed)):
             raise self._unproven(sender)
         info = body.info
         asked = info.request_uri if about_itself else None

@@ -1,8 +1,8 @@
 """Who sent a request: only what was proven counts (RFC 3325; TS 24.379 7.3.1).
 
 A public user identity (IMPU) is proven by a trusted neighbour's assertion, by a client certificate that names it, by
-the connection on which it was registered, by digest credentials in a REGISTER, or, over UDP, by the address it was
-registered from together with a signature under its CSK. A From header proves nothing.
+the connection on which it was registered, by digest credentials in a REGISTER, or, over UDP or through a proxy, by the
+way on which it was registered together with a signature under its CSK. A From header proves nothing.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ class Proof(Enum):
     FLOW = "it was registered on this connection"
     DIGEST = "digest credentials of its owner"
     ADDRESS = "it was registered from this address: only with a signature under its CSK"
+    PROXY = "others may come by the proxy that it was registered through: only with a signature under its CSK"
     CLAIMED = "nothing but the request says so: only with an access token"
 
     @property
     def alone(self) -> bool:
         """Whether nothing else is needed."""
         return self in (Proof.ASSERTED, Proof.CERTIFICATE, Proof.FLOW, Proof.DIGEST)
+
+    @property
+    def with_signature(self) -> bool:
+        """Whether a body that is signed under the user's CSK makes up for what is missing."""
+        return self in (Proof.ADDRESS, Proof.PROXY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +115,12 @@ class Senders:
         claimed = request.from_.parsed().address_of_record()
         if claimed.lower() in peer.names:
             return Sender(claimed, Proof.CERTIFICATE)
-        if peer.reliable and claimed in self._flows.get(peer.flow, ()):
-            return Sender(claimed, Proof.FLOW)
-        if not peer.reliable and claimed in self._addresses.get(_address(peer), ()):
-            return Sender(claimed, Proof.ADDRESS)
-        return Sender(claimed, Proof.CLAIMED)
+        known = self._flows.get(peer.flow) if peer.reliable else self._addresses.get(_address(peer))
+        if claimed not in (known or ()):
+            return Sender(claimed, Proof.CLAIMED)
+        if len(request.vias) > 1:
+            return Sender(claimed, Proof.PROXY)
+        return Sender(claimed, Proof.FLOW if peer.reliable else Proof.ADDRESS)
 
     def registering(self, request: Request, peer: Peer, now: float) -> Sender:
         """Who sent a REGISTER.
