@@ -101,6 +101,11 @@ async def test_the_life_of_a_group(tmp_path: Path) -> None:
         assert await refused(domain, ANN) == 403
         assert not domain.gms.engine.keys
         await domain.gms.keeper.verify_log()
+        lying = b"".join(file.read_bytes() for file in domain.config.directory.glob("gms.db*"))
+        assert b"sip:ann@b.example" in lying
+        for key in (before, held(ann)):
+            assert key.secret.reveal() not in lying, "wrapped at rest"
+            assert key.secret.reveal().hex() not in domain.log.getvalue()
 
 
 async def test_entity_tags_of_keys(tmp_path: Path) -> None:

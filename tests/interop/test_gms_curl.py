@@ -125,3 +125,14 @@ def test_a_group_by_hand(service: tuple[Path, str], tmp_path: Path) -> None:
     ]  # fmt: skip
     assert "records hold" in mcsec("gms", "log", "--config", config, "--verify")
     assert "1 groups" in mcsec("gms", "status", "--config", config)
+
+    other, temporary = "sip:police@b.example", "sip:temp@b.example"
+    file.write_bytes(groups.encode(document(BOB, group=other)))
+    assert "made" in mcsec("gms", "put", file, "--config", config, "--owner", BOB)
+    assert temporary in mcsec(
+        "gms", "regroup", temporary, GROUP, other, "--config", config, "--seconds", "60"
+    )
+    assert "2 members" in mcsec("gms", "groups", "--config", config)
+    mcsec("gms", "remove", other, "--config", config, status=1)
+    assert "removed" in mcsec("gms", "remove", temporary, "--config", config)
+    assert "removed" in mcsec("gms", "remove", other, "--config", config)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mcsec.client.engine import Party
 from mcsec.client.events import PacketDropped
+from mcsec.client.groupmail import adopt, messages
 from mcsec.client.service import McClient
 from mcsec.errors import McsecError
 from mcsec.keys.events import Event
 from mcsec.keys.kinds import Traffic
 from mcsec.net.gms import GmsClient
-from mcsec.wire.gktp import GktpDocument
 
 #: Seconds between two looks at least, whatever comes.
 _LEAST = 1.0
@@ -81,17 +81,11 @@ class GroupKeys:
         if found is None:
             return
         document, etag = found
-        messages = {hashlib.sha256(message).digest(): message for message in _messages(document)}
-        for digest, message in messages.items():
+        adopt(document, self._source.party, self._client.engine)
+        brought = {hashlib.sha256(message).digest(): message for message in messages(document)}
+        for digest, message in brought.items():
             if digest not in self._taken.get(group, ()):
                 self._client.group_key(message, self._source.party.uri)
         # What is not handed out any more need not be known any more.
-        self._taken[group] = set(messages)
+        self._taken[group] = set(brought)
         self._etags[group] = etag
-
-
-def _messages(document: GktpDocument) -> Iterator[bytes]:
-    for kept in (document.gmk, document.mkfc):
-        if kept is not None:
-            for one in (*kept.gktps, *(one for regrouped in kept.regrouped for one in regrouped.gktps)):
-                yield one.message
