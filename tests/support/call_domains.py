@@ -170,7 +170,7 @@ async def domain(
             database,
             identity(name),
             ServiceSettings(
-                FunctionSettings(name, psi(name), csk_required=True, **function),  # type: ignore[arg-type]  # passed on
+                FunctionSettings(name, psi(name), **({"csk_required": True} | function)),  # type: ignore[arg-type]  # passed on
                 sip=EndpointSettings(client_tls=tls),
                 delivery=DeliverySettings(retry=RetryPolicy(0.05, 0.2, 4)),
             ),
