@@ -14,61 +14,7 @@ from mcsec.cli.main import app
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.scenario.format import parse
 from mcsec.lab.scenario.play import play
-
-SMALL = """
-format = "mcsec-scenario/1"
-title = "Two domains, three clients"
-
-[domains."a.example"]
-clients = ["ann", "amy"]
-bearer = { groups = ["rescue"] }
-
-[domains."b.example"]
-clients = ["bob"]
-
-[groups.rescue]
-home = "b.example"
-members = ["ann", "amy", "bob"]
-
-[[steps]]
-do = "log-on"
-who = ["ann", "amy", "bob"]
-
-[[steps]]
-do = "call"
-who = "bob"
-group = "rescue"
-
-[[steps]]
-do = "talk"
-who = "bob"
-group = "rescue"
-seconds = 0.4
-heard_by = ["ann", "amy"]
-on_bearer = ["ann", "amy"]
-
-[[steps]]
-do = "leave"
-who = "amy"
-group = "rescue"
-
-[[steps]]
-do = "talk"
-who = "ann"
-group = "rescue"
-seconds = 0.4
-heard_by = ["bob"]
-by_unicast = ["bob"]
-not_heard_by = ["amy"]
-
-[[steps]]
-do = "end"
-group = "rescue"
-
-[[steps]]
-do = "adversary"
-domain = "b.example"
-"""
+from support.scenarios import SMALL
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from mcsec.keys.key import Key
 from mcsec.kms import observe
 from mcsec.net.issuer import LocalIssuer
 from mcsec.server.engine import ServerEngine
+from mcsec.server.notebook import Notebook
 from mcsec.wire.xmlsec import XmlKeys
 
 _WINDOW = 16
@@ -86,7 +87,8 @@ class Watch:
         derive = XmlKeys.derive
         patch.setattr(XmlKeys, "derive", lambda *args, **options: self._note_xpk(derive(*args, **options)))
         for engine, names in (
-            (ServerEngine, ("_note", "floor", "subchannel")),
+            (Notebook, ("note",)),
+            (ServerEngine, ("floor", "subchannel")),
             (
                 ClientEngine,
                 ("key_message", "make_csk", "control_packet", "media_packet", "refusal", "log_off"),
