@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -41,10 +42,15 @@ def forms(octets: bytes) -> Iterator[bytes]:
     yield octets.hex().upper().encode()
     yield octets.hex(" ").encode()
     yield octets.hex(":").encode()
-    shown = repr(octets)[2:-1]
-    yield shown.encode()
-    # In JSON, or in the representation of something that holds the representation.
-    yield shown.replace("\\", "\\\\").encode()
+    for quote in ("'", "\\'"):
+        # Whether a quote is escaped depends on what else stands in the same text.
+        shown = "".join(quote if octet == 0x27 else repr(bytes([octet]))[2:-1] for octet in octets)
+        yield shown.encode()
+        # In the representation of something that holds the representation, or in JSON.
+        doubled = shown.replace("\\", "\\\\")
+        yield doubled.encode()
+        yield doubled.replace("'", "\\'").encode()
+        yield json.dumps(shown)[1:-1].encode()
     yield ", ".join(map(str, octets)).encode()
     yield str(int.from_bytes(octets)).encode()
     for encode in (b64encode, urlsafe_b64encode):

@@ -211,6 +211,15 @@ def test_a_leak_into_the_capture_is_found(
     )
 
 
+@pytest.mark.parametrize("awkward", [b'"', b"'", b"'\"", b"\\", b"\\'\"\n", b"\x7f\xff"])
+def test_quotes_and_backslashes_hide_nothing(awkward: bytes) -> None:
+    octets = b"0123456789abcdef"[: 16 - len(awkward)] + awkward
+    for around in (b"", b"'", b'"', b"'\""):
+        shown = repr(around + octets)
+        for written in (shown, json.dumps(f"evidence: {shown}"), repr([shown])):
+            assert found({"key": octets}, {"here": written.encode()}) == ["key in here"]
+
+
 @pytest.mark.parametrize("before", range(4))
 @pytest.mark.parametrize("size", [12, 16, 32, 128, 257])
 def test_every_form_is_recognised_wherever_it_stands(size: int, before: int) -> None:
