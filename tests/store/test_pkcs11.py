@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pkcs11
 import pytest
 
 from mcsec.crypto.secret import Secret
@@ -17,7 +18,6 @@ from mcsec.store.database import Database
 from mcsec.store.kek import Kek, WrapError
 from mcsec.store.rekey import rekey
 
-pkcs11 = pytest.importorskip("pkcs11")
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("softhsm2-util")]
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "271828"
