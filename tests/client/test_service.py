@@ -14,7 +14,7 @@ from mcsec.client.events import (
     ServiceAuthorised,
 )
 from mcsec.client.profile import Authorisation
-from mcsec.client.publishing import ServiceRefused
+from mcsec.client.publishing import PATIENCE, ServiceRefused
 from mcsec.ids import PurposeTag
 from mcsec.keys.events import KeyInstalled, KeyRevoked, KeyringWiped
 from mcsec.keys.key import Scope
@@ -223,6 +223,25 @@ async def test_a_publication_that_was_granted_for_less_is_refreshed() -> None:
         await alice.client.log_on([GROUP])
         await both.mcx.until(lambda: len(both.mcx.of("PUBLISH", "presence")) == 2)
         assert both.mcx.of("PUBLISH", "presence")[-1].request.headers.get("SIP-If-Match") == "7"
+
+
+@pytest.mark.parametrize("times", [2, 9])
+async def test_a_server_that_the_core_tells_late_is_waited_for(times: int) -> None:
+    unknown = (404, (McpttWarning.USER_UNKNOWN.header("a.example"),))
+
+    def script(seen: Seen) -> tuple[int, tuple[tuple[str, str], ...]] | None:
+        return (
+            unknown if seen.event == "presence" and len(both.mcx.of("PUBLISH", "presence")) <= times else None
+        )
+
+    async with pair(mcx=ScriptedMcx(script)) as both:
+        alice = both.add()
+        if times > len(PATIENCE):
+            with pytest.raises(ServiceRefused, match="141"):
+                await alice.client.log_on([GROUP])
+        else:
+            await alice.client.log_on([GROUP])
+        assert len(both.mcx.of("PUBLISH", "presence")) == min(times, len(PATIENCE)) + 1
 
 
 async def test_a_tag_that_the_server_forgot_is_dropped() -> None:

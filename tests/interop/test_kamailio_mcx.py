@@ -113,7 +113,8 @@ async def test_through_the_core_from_registration_to_the_listening_report(
                 await mcx.until(lambda: mcx.of(Told))
             await mcx.until(lambda: alice.of(ListeningReported))
             assert not alice.of(MessageRefused, ProcedureFailed)
-            assert mcx.server.requests.refused == {}
+            # The core answers the client before it tells the server, so a PUBLISH may come too early; it comes again.
+            assert mcx.server.requests.refused.keys() <= {"server.unknown-user"}
             user = mcx.server.function.users.get(ALICE)
             assert user is not None
             assert (user.impu, user.groups) == (ALICE, {GROUP})

@@ -113,6 +113,8 @@ MC_CORE = (
     + """
     if (is_method("REGISTER")) {
         if (!pv_www_authenticate("a.example", "opensesame", "0")) { www_challenge("a.example", "1"); exit; }
+        # As in an IMS, the client is answered before the server is told.
+        save("location");
         $uac_req(method) = "REGISTER";
         $uac_req(ruri) = "sip:mcx@127.0.0.1:{server};transport={transport}";
         $uac_req(furi) = "sip:scscf@a.example";
@@ -121,7 +123,6 @@ MC_CORE = (
             + "\\r\\nContent-Type: message/sip\\r\\n";
         $uac_req(body) = $mb;
         uac_req_send();
-        save("location");
         exit;
     }
     if ($rU == "mcptt") {

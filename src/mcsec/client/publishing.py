@@ -10,7 +10,10 @@ from mcsec.client.link import Link
 from mcsec.errors import McsecError, PeerError
 from mcsec.net.sip.message import Response
 from mcsec.net.sip.refreshing import refresh_after, seconds
-from mcsec.wire.mc_sip import FOREVER, NEVER, publication, read_warning
+from mcsec.wire.mc_sip import FOREVER, NEVER, McpttWarning, publication, read_warning
+
+#: A SIP core answers a REGISTER before it tells the MCX server of it, so the server may know of us a moment later.
+PATIENCE = (0.1, 0.3, 1.0)
 
 
 class ServiceRefused(PeerError):
@@ -32,9 +35,18 @@ class Publication:
     """One event package of one client. Give it up with :meth:`forget`, or take it back with :meth:`end`."""
 
     def __init__(
-        self, link: Link, procedure: str, event: str, impu: str, failed: Callable[[McsecError], None]
+        self,
+        link: Link,
+        procedure: str,
+        event: str,
+        impu: str,
+        failed: Callable[[McsecError], None],
+        patience: tuple[float, ...] = PATIENCE,
     ) -> None:
-        """:param procedure: what errors call it. :param failed: told when a refresh fails."""
+        """:param procedure: what errors call it. :param failed: told when a refresh fails.
+        :param patience: pauses in seconds, while the server does not know the user yet.
+        """
+        self._patience = patience
         self._link, self._procedure, self._event, self._impu = link, procedure, event, impu
         self._failed = failed
         self._etag: str | None = None
@@ -48,6 +60,11 @@ class Publication:
         """
         self.forget_timer()
         response = await self._send(write(), expires)
+        for pause in self._patience:
+            if not _not_known_yet(response):
+                break
+            await asyncio.sleep(pause)
+            response = await self._send(write(), expires)
         if response.status == 412:
             # The server does not know what it once gave us a tag for.
             self._etag = None
@@ -91,3 +108,8 @@ class Publication:
             await self.publish(write, expires)
         except McsecError as error:
             self._failed(error)
+
+
+def _not_known_yet(response: Response) -> bool:
+    warning = read_warning(response.headers.get("Warning")) if response.status == 404 else None
+    return warning is not None and warning.number == McpttWarning.USER_UNKNOWN.number
