@@ -32,5 +32,5 @@ def init(
     for name, what in made["files"].items():
         typer.echo(f"{name:24}  {what}")
     note(
-        f"next, each in a terminal of its own: mcsec run kms|bmsc|server --config {directory / 'mcsec.toml'}"
+        f"next, each in a terminal of its own: mcsec run kms|gms|bmsc|server --config {directory / 'mcsec.toml'}"
     )
