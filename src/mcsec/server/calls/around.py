@@ -51,7 +51,7 @@ class Around:
         self.domain = server.function.settings.domain
         self.participating, self.controlling = server.function.settings.psi, controlling
         self.outbox = Outbox(server)
-        self.uplinks = Uplinks(self.engine.csks.held)
+        self.uplinks = Uplinks(self.engine.csks, clock)
         self.links = {name: Link(partner, self.engine, self.outbox) for name, partner in partners.items()}
         self.legs = Numbers()
         self.air: Air = NoAir()
