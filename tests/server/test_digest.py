@@ -9,12 +9,20 @@ from typer.testing import CliRunner
 
 from mcsec._core import Secret
 from mcsec.cli.main import app
+from mcsec.client.host import ClientHost, HostSettings
 from mcsec.client.profile import Authorisation
 from mcsec.client.publishing import ServiceRefused
 from mcsec.net.sip.auth import DigestClient
+from mcsec.net.sip.digest import user_hash
+from mcsec.net.sip.peer import Hop, Trust
+from mcsec.net.sip.settings import EndpointSettings
+from mcsec.server.config import Configuration
 from mcsec.server.events import ClientAuthorised, RequestRefused
 from mcsec.server.subscribers import SubscriberError, Subscribers, lines
+from support.mc_clients import engine, profile
 from support.mc_server import ALICE, BOB, GROUP, Running, clients, running
+from support.scripted_mcx import MDSI
+from support.sip_tls import TestAuthority
 
 pytestmark = pytest.mark.anyio
 
@@ -102,3 +110,40 @@ def test_the_command_writes_lines_that_are_read(tmp_path: Path) -> None:
     assert "sesame" not in done.output
     assert done.output.splitlines() == lines(NAME, PASSWORD, "a.example", [ALICE])
     assert CliRunner().invoke(app, command, input="\n").exit_code == 1
+
+
+async def test_a_certificate_spares_the_password(tmp_path: Path) -> None:
+    """Over TLS a certificate that names the user proves it; without one the same client is asked."""
+    authority = TestAuthority(tmp_path)
+    async with running(tmp_path, transports=(), subscribers=subscribers(tmp_path)) as mcx:
+        tls = authority.server(MDSI, ask=True)
+        _, port = await mcx.server.listen("TLS", "127.0.0.1", tls=tls)
+        for name, gets_in in ((NAME, True), (None, False)):
+            settings = EndpointSettings(
+                trust=Trust(names=frozenset({MDSI})), client_tls=authority.client(name)
+            )
+            async with ClientHost(HostSettings(Hop("TLS", "127.0.0.1", port, MDSI), settings)) as host:
+                client = host.add(profile(), engine(), lambda: Secret(ALICE.encode()))
+                if gets_in:
+                    await client.log_on([GROUP])
+                    assert mcx.server.function.users.get(ALICE)
+                else:
+                    with pytest.raises(ServiceRefused, match="401"):
+                        await client.log_on([GROUP])
+        assert mcx.server.requests.refused == {}
+
+
+def test_the_configuration_names_file_and_realm(tmp_path: Path) -> None:
+    subscribers(tmp_path)
+    config = tmp_path / "mcsec.toml"
+    config.write_text('[domain]\nname = "b.example"\n')
+    assert Configuration.load(config).subscribers() is None
+    config.write_text(
+        '[domain]\nname = "b.example"\n[server]\ndigest_users = "digest.users"\ndigest_realm = "a.example"\n'
+    )
+    found = Configuration.load(config).subscribers()
+    assert found is not None
+    assert (found.realm, found.impus) == ("a.example", {NAME: frozenset({ALICE})})
+    assert found.algorithms == ("SHA-256", "MD5")
+    assert found.lookup(NAME, "MD5") == user_hash(NAME, "a.example", PASSWORD, "MD5")
+    assert found.lookup("bob", "MD5") is None
