@@ -153,11 +153,15 @@ def admin_app(kms: Kms) -> FastAPI:
 
     @app.post("/v1/forget")
     async def forget(body: ClientBody) -> dict[str, int]:
-        return {"retired": await operate.forget(body.user, time.time())}
+        count = await operate.forget(body.user, time.time())
+        kms.observer.note("forgotten", user=body.user, pairs=count)
+        return {"retired": count}
 
     @app.post("/v1/rotate-trk")
     async def rotate(body: RotateBody) -> dict[str, int]:
-        return {"to_be_replaced": await operate.rotate(body.user, time.time())}
+        count = await operate.rotate(body.user, time.time())
+        kms.observer.note("rotating", user=body.user or "", pairs=count)
+        return {"to_be_replaced": count}
 
     @app.get("/v1/log")
     async def log(

@@ -110,7 +110,9 @@ async def running(config: Configuration, observer: Observer, now: float) -> Asyn
         clients = await stack.enter_async_context(serving(KmsApp(kms), endpoint, tls))
         address = f"https://{clients}"
         observer.ready(True)
-        observer.note("ready", address=address, kms=config.kms.uri)
+        observer.note(
+            "ready", address=address, kms=config.kms.uri, admin=str(admin), operations=str(operations or "")
+        )
         yield Running(kms, address, admin, operations)
         observer.ready(False)
         observer.note("stopping")
