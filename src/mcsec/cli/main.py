@@ -19,6 +19,7 @@ from mcsec.cli import (
     explain,
     gms,
     init,
+    keys,
     kms,
     lab,
     policy,
@@ -47,6 +48,7 @@ app.add_typer(kms.app, name="kms")
 app.add_typer(gms.app, name="gms")
 app.add_typer(bmsc.app, name="bmsc")
 app.add_typer(bearers.app, name="bearers")
+app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
 app.add_typer(spk.app, name="spk")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag
+from mcsec.keys.key import Scope, make
 from mcsec.server import announcement
 from mcsec.server.announcement import Bearer
 from mcsec.server.function import Function
@@ -47,6 +48,20 @@ class Bodies:
                 if csk is None
                 else template.protected(user, message, XmlKeys.derive(csk.secret, csk.key_id, user))
                 for user, message, csk in zip(users, messages, csks, strict=True)
+            ]
+
+        return build
+
+    def trial(self, users: Sequence[str], now: float) -> Callable[[], list[bytes]]:
+        """What writes key downloads of a key that nobody will hold, as for users with a CSK: to see what they take."""
+        keydown = self._function.engine.keydown
+        write = keydown.trial(users, now)
+        csks = [make(PurposeTag.CSK, scope=Scope.of(user), maker=keydown.maker, now=now) for user in users]
+
+        def build() -> list[bytes]:
+            return [
+                self._download.protected(user, message, XmlKeys.derive(csk.secret, csk.key_id, user))
+                for user, message, csk in zip(users, write(), csks, strict=True)
             ]
 
         return build

@@ -69,6 +69,7 @@ class DeliverySection(_Section):
     retry_first: float = Field(default=2.0, gt=0)
     retry_most: float = Field(default=600.0, gt=0)
     attempts: int = Field(default=8, ge=1, le=100)
+    rate: float = Field(default=0.0, ge=0)
 
 
 class RotationSection(_Section):
@@ -279,6 +280,7 @@ class Configuration:
                 delivery.batch,
                 delivery.lease,
                 RetryPolicy(delivery.retry_first, delivery.retry_most, delivery.attempts),
+                delivery.rate or None,
             ),
             RotationPolicy(rotation.switch_after, rotation.grace, rotation.renew_before, rotation.on_removal),
         )

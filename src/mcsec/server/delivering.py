@@ -7,6 +7,7 @@ this process is killed, the row is claimed again after it, by whoever runs then.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from mcsec.server.bodies import Bodies
 from mcsec.server.function import Function
 from mcsec.server.judging import Judging
 from mcsec.server.locations import Place
+from mcsec.server.pacing import Pacer
 from mcsec.store import deliveries
 from mcsec.store.database import StoreError
 from mcsec.store.deliveries import Claimed
@@ -43,13 +45,15 @@ _PATIENCE = 0.05
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """``in_flight``: deliveries unanswered at a time. ``batch``: built together. ``lease``: seconds until a row that
-    was claimed and not settled may be claimed again, above the time in which SIP gives up (32 s).
+    was claimed and not settled may be claimed again, above the time in which SIP gives up (32 s). ``rate``: deliveries
+    of a rekey for each second at the most, None: as fast as the next hop takes them.
     """
 
     in_flight: int = 512
     batch: int = 128
     lease: float = 90.0
     retry: RetryPolicy = STANDARD
+    rate: float | None = None
 
     @property
     def longest(self) -> float:
@@ -76,6 +80,7 @@ class Delivering:
         self._settings = settings
         self._bodies = Bodies(function, origin_host)
         self._judging = Judging(function, settings.retry)
+        self._pacer = Pacer(settings.rate, settings.batch)
         self._template = MessageTemplate.of(
             make_request(
                 "MESSAGE",
@@ -96,6 +101,11 @@ class Delivering:
         self._sending: set[asyncio.Task[None]] = set()
 
     @property
+    def rate(self) -> float | None:
+        """Deliveries of a rekey for each second at the most; None: no limit."""
+        return self._pacer.rate
+
+    @property
     def in_flight(self) -> int:
         """Deliveries that were claimed and not answered."""
         return self._flying
@@ -110,11 +120,16 @@ class Delivering:
             while True:
                 room = await self._until_room()
                 self._wake.clear()
-                rows = await self._claim(min(room, self._settings.batch))
+                most = min(room, self._settings.batch)
+                allowed = self._pacer.room(most, time.monotonic())
+                rows = await self._claim(
+                    allowed or most, deliveries.BULK if allowed else deliveries.LATE_JOINER
+                )
+                self._pacer.spend(len(rows))
                 if rows:
                     self._spawn(self._send(rows))
                 else:
-                    await self._rest()
+                    await self._rest(None if allowed else self._pacer.wait)
         finally:
             for task in self._sending:
                 task.cancel()
@@ -140,18 +155,31 @@ class Delivering:
             await self._room.wait()
         return self._settings.in_flight - self._flying
 
-    async def _claim(self, most: int) -> Sequence[Claimed]:
+    async def trial(self, count: int) -> tuple[float, int]:
+        """Writes messages that are not sent: the seconds that one takes, and its octets."""
+        users = [f"sip:user-{number}@{self._function.settings.domain}" for number in range(count)]
+        build = self._bodies.trial(users, self._clock())
+        async with self._building:
+            began = time.perf_counter()
+            bodies = await asyncio.to_thread(build)
+            took = time.perf_counter() - began
+        sizes = [self._template.size(user, body) for user, body in zip(users, bodies, strict=True)]
+        return took / count, sum(sizes) // count
+
+    async def _claim(self, most: int, urgency: int) -> Sequence[Claimed]:
         now = self._clock()
         lease = now + self._settings.lease
         found: list[Claimed] = await self._writer.run(
-            lambda connection: deliveries.claim(connection, most, now, lease)
+            lambda connection: deliveries.claim(connection, most, now, lease, urgency)
         )
         self._flying += len(found)
         return found
 
-    async def _rest(self) -> None:
-        due = await self._writer.run(deliveries.next_due)
-        wait = _IDLE if due is None else min(max(due - self._clock(), 0.01), _IDLE)
+    async def _rest(self, wait: float | None) -> None:
+        """Until something may be due; ``wait``: so many seconds, for more may go only then."""
+        if wait is None:
+            due = await self._writer.run(deliveries.next_due)
+            wait = _IDLE if due is None else min(max(due - self._clock(), 0.01), _IDLE)
         # Not wait_for: before Python 3.12 it may swallow a cancellation that comes together with what it waits for.
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
@@ -233,6 +261,8 @@ class Delivering:
                 if self._flying:
                     await asyncio.sleep(_GATHER)
                 answers, self._answers = self._answers, []
+                self._pacer.answered(len(answers), time.monotonic(), self._flying > 0)
+                self._function.engine.pace = self._pacer.pace
                 done = self._judging.judge(answers, self._clock())
                 self._tell(done.events)
                 # A rest looks again, for what is to be tried again may be due before it ends.

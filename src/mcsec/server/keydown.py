@@ -122,6 +122,12 @@ class KeyDownload:
             revoked=epoch.state is KeyState.REVOKED,
         )
 
+    def trial(self, clients: Sequence[str], now: float) -> Callable[[], list[bytes]]:
+        """As :meth:`writer`, of a key that is for nobody."""
+        key = make(PurposeTag.MUSIK, scope=Scope(), maker=self.maker, now=now, live=self.live)
+        recipients = [Recipient(client, self._kms) for client in clients]
+        return partial(transport.write, key, self._initiator, recipients, now)
+
     def make(
         self,
         tag: PurposeTag,

@@ -33,6 +33,7 @@ from mcsec.server.calls.service import Calls
 from mcsec.server.config import Configuration
 from mcsec.server.duty import Duty
 from mcsec.server.homegroups import HomeGroups
+from mcsec.server.key_desk import KeyDesk
 from mcsec.server.service import Identity, McServer
 from mcsec.store.config import ConfigError
 from mcsec.store.database import Database
@@ -106,7 +107,7 @@ async def running(
                 async with (
                     bearing(config, server, told, now) as bearers,
                     Calls(server, table, config.calls(spks), now) as calls,
-                    serving(Admin(bearers).app(), config.admin),
+                    serving(Admin(bearers, KeyDesk(server)).app(), config.admin),
                 ):
                     hooks.append(calls.happened)
                     if bearers is not None:

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from mcsec.errors import McsecError, WrongState
-from mcsec.ids import KeyId, Tmgi
+from mcsec.ids import KeyId, PurposeTag, Tmgi
 from mcsec.keys.events import Event
 from mcsec.keys.key import DEFAULT, Scope
 from mcsec.keys.rotation import STANDARD, RotationPolicy
@@ -35,7 +35,7 @@ from mcsec.net.sip.invited import IncomingCall, OnInvite
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
-from mcsec.server import csk_update, keymaking
+from mcsec.server import csk_update, keymaking, planning
 from mcsec.server.affiliation_notices import AffiliationNotices
 from mcsec.server.announcement import Bearer
 from mcsec.server.beginning import Beginning, Watch, answer, by_the_clock
@@ -46,6 +46,7 @@ from mcsec.server.events import ClockJumped, StoreRefused, UpkeepFailed
 from mcsec.server.function import Done, Function, FunctionSettings, MayJoin
 from mcsec.server.indexes import IndexesWanted, StoredIndexes
 from mcsec.server.locations import Locations, Place
+from mcsec.server.planning import Plan
 from mcsec.server.requests import Requests, Verify
 from mcsec.server.resume import resume
 from mcsec.server.senders import Senders
@@ -206,6 +207,24 @@ class McServer:
     async def revoke(self, key_id: KeyId, reason: str) -> None:
         """Stop all use of a key, and tell its holders."""
         await self.carry_out(keymaking.revoke(self.function, key_id, reason, self._clock()))
+
+    async def rotate_mscck(self, tmgi: str) -> None:
+        """Make another MSCCK for a bearer that is announced, and announce it to everybody concerned."""
+        rotation = self.function.engine.keydown.msccks.get(tmgi)
+        if rotation is not None:
+            await self.carry_out(keymaking.follow(self.function, rotation, self._clock()))
+
+    async def plan(self, tag: PurposeTag, scope: Scope) -> Plan:
+        """What a rotation would take; nothing has changed."""
+        assert self._delivering is not None, "the server is entered with async with"
+        return await planning.plan(
+            self.function, self._delivering, tag, scope, self._settings.rotation.switch_after
+        )
+
+    async def deliveries_by_key(self) -> Mapping[KeyId, dict[str, int]]:
+        """How many deliveries of each key are in which state."""
+        counted: Mapping[KeyId, dict[str, int]] = await self._writer.run(deliveries.count_by_key)
+        return counted
 
     async def replace_csk(self, user: str) -> None:
         """Give a user's client a new CSK; it is in force when the client answered that it holds it."""

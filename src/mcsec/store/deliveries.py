@@ -79,7 +79,11 @@ _UNSTICK = (
 )
 _OPEN_ROWS = (
     select(deliveries.c.id)
-    .where(deliveries.c.state < DeliveryState.HELD, deliveries.c.due <= bindparam("now"))
+    .where(
+        deliveries.c.state < DeliveryState.HELD,
+        deliveries.c.due <= bindparam("now"),
+        deliveries.c.urgency <= bindparam("class"),
+    )
     .order_by(deliveries.c.urgency, deliveries.c.due)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -172,12 +176,14 @@ def unpark(user: str, now: float) -> Write:
     return Write(_UNPARK, {"user": user, "due_": now})
 
 
-def claim(connection: Connection, most: int, now: float, lease: float) -> list[Claimed]:
+def claim(connection: Connection, most: int, now: float, lease: float, urgency: int = BULK) -> list[Claimed]:
     """Take up to ``most`` deliveries that are due, the urgent ones first; nobody else gets them before ``lease``.
+
+    ``urgency``: none that is less urgent.
 
     Rows whose lease ended are taken again: whoever had them was killed, or gave up. Delivering twice is harmless.
     """
-    taken = connection.execute(_CLAIM, {"most": most, "now": now, "lease": lease})
+    taken = connection.execute(_CLAIM, {"most": most, "now": now, "lease": lease, "class": urgency})
     # Of one key there are many.
     keys = cache(KeyId)
     return [Claimed(row, user, keys(key_id), attempt) for row, user, key_id, attempt in taken]
@@ -187,6 +193,15 @@ def next_due(connection: Connection) -> float | None:
     """When the next delivery may be claimed."""
     found = (connection.execute(_NEXT_DUE, {"class": urgency}).scalar() for urgency in (LATE_JOINER, BULK))
     return min((due for due in found if due is not None and due < NEVER), default=None)
+
+
+def count_by_key(connection: Connection) -> dict[KeyId, dict[str, int]]:
+    """How many deliveries of each key are in which state."""
+    columns = (deliveries.c.key_id, deliveries.c.state)
+    found: dict[KeyId, dict[str, int]] = {}
+    for key_id, state, number in connection.execute(select(*columns, func.count()).group_by(*columns)):
+        found.setdefault(KeyId(key_id), {})[DeliveryState(state).name.lower()] = number
+    return found
 
 
 def count(connection: Connection) -> dict[str, int]:
