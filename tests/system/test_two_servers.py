@@ -1,23 +1,25 @@
-"""Two `mcsec run server` on one PostgreSQL: one serves and is killed, the other goes on within three seconds."""
+"""Two `mcsec run server` on one PostgreSQL: one serves and is gone, the other goes on within three seconds."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shutil
+import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from mcsec.keys.records import Happening, decode
+from mcsec.keys.records import Happening, Record, decode
 from support.client_process import configure, start, until
 from support.postgresql import PROGRAM, PostgreSql, postgresql
-from support.sip_domain import USERS, find_kms, make
+from support.sip_domain import USERS, find_kms, free_port, make
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
 MCSEC = Path(sys.executable).with_name("mcsec")
@@ -37,10 +39,12 @@ async def process(directory: Path, name: str) -> AsyncIterator[Process]:
         await found.wait()
 
 
-async def ready(found: Process, within: float = 30.0) -> str:
+async def ready(found: Process, directory: Path, name: str = "server", within: float = 30.0) -> str:
     assert found.stdout is not None
     async with asyncio.timeout(within):
-        return (await found.stdout.readline()).decode().strip()
+        line = (await found.stdout.readline()).decode().strip()
+    assert line, (directory / f"{name}.log").read_text()
+    return line
 
 
 async def told(directory: Path, event: str) -> None:
@@ -49,63 +53,101 @@ async def told(directory: Path, event: str) -> None:
             await asyncio.sleep(0.05)
 
 
-def records(server: PostgreSql, database: str) -> list[str]:
-    return server.sql("SELECT line FROM mc_provenance ORDER BY sequence", database).splitlines()
+def duties(directory: Path) -> list[str]:
+    lines = (directory / "server.log").read_text().splitlines()
+    found = [json.loads(line)["event"] for line in lines if line.startswith("{")]
+    return [event for event in found if event in ("StandingBy", "DutyTaken", "DutyLost")]
 
 
-async def test_a_killed_server_is_followed_and_nobody_is_served_twice_or_never(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Pair:
+    """Two machines with one store: their directories, the SIP port of the first, the KMS, the database."""
+
+    first: Path
+    second: Path
+    port: int
+    kms: str
+    server: PostgreSql
+    database: str
+
+    def records(self) -> list[Record]:
+        lines = self.server.sql("SELECT line FROM mc_provenance ORDER BY sequence", self.database)
+        return [decode(line) for line in lines.splitlines()]
+
+
+@asynccontextmanager
+async def machines(tmp_path: Path, *, one_address: bool) -> AsyncIterator[Pair]:
     first, second = tmp_path / "domain", tmp_path / "second"
     port = await make(first)
     with postgresql() as found:
         uri = found.database()
-        name = uri.partition("@/")[2].partition("?")[0]
         with (first / "mcsec.toml").open("a") as config:
             config.write(f'\n[store]\nurl = "{uri}"\n')
-        async with AsyncExitStack() as stack:
-            kms = await stack.enter_async_context(process(first, "kms"))
-            address = await ready(kms)
+        async with process(first, "kms") as kms:
+            address = await ready(kms, first, "kms")
             find_kms(first, address)
-            # The other machine: the same wrapping key, an address of its own for operators, the SIP address of both.
+            # The other machine has the wrapping key too, and an address of its own for operators.
             shutil.copytree(
                 first, second, ignore=shutil.ignore_patterns("*.sock", "kms.db*", "*.log", "*-seen")
             )
-            one = await stack.enter_async_context(process(first, "server"))
-            assert await ready(one)
-            two = await stack.enter_async_context(process(second, "server"))
-            await told(second, "StandingBy")
-            file = configure(first, address, port, USERS[0], secure=True)
+            if not one_address:
+                file = second / "mcsec.toml"
+                file.write_text(file.read_text().replace(str(port), str(free_port())))
+            yield Pair(first, second, port, address, found, uri.partition("@/")[2].partition("?")[0])
+
+
+async def test_a_server_that_hangs_is_followed_and_ends_when_it_wakes(tmp_path: Path) -> None:
+    async with machines(tmp_path, one_address=False) as pair, process(pair.first, "server") as one:
+        await ready(one, pair.first)
+        async with process(pair.second, "server") as two:
+            await told(pair.second, "StandingBy")
+            one.send_signal(signal.SIGSTOP)
+            stopped = time.monotonic()
+            await ready(two, pair.second)
+            assert time.monotonic() - stopped < 3.0
+            before = len(pair.records())
+            one.send_signal(signal.SIGCONT)
+            async with asyncio.timeout(10):
+                assert await one.wait() == 1
+            assert len(pair.records()) == before
+        assert duties(pair.first) == ["DutyTaken", "DutyLost"]
+        assert duties(pair.second) == ["StandingBy", "DutyTaken"]
+        assert "server.not-on-duty" in (pair.first / "server.log").read_text()
+
+
+async def test_a_killed_server_is_followed_and_nobody_is_served_twice_or_never(tmp_path: Path) -> None:
+    async with machines(tmp_path, one_address=True) as pair, process(pair.first, "server") as one:
+        await ready(one, pair.first)
+        async with process(pair.second, "server") as two:
+            await told(pair.second, "StandingBy")
+            file = configure(pair.first, pair.kms, pair.port, *USERS, secure=True)
             client = await start("listen", "--json", "--config", str(file))
             await until(client, "MuSiKInstalled")
-            await told(first, "MuSiKHeld")
+            await told(pair.first, "MuSiKHeld")
             one.kill()
             killed = time.monotonic()
-            assert await ready(two, 10.0)
+            await ready(two, pair.second)
             assert time.monotonic() - killed < 3.0
             await until(client, "RegistrationChanged")
             client.terminate()
             await client.wait()
             # A client that comes anew is served by the other one, with the keys of before.
-            file = configure(first, address, port, *USERS, secure=True)
             file.write_text(file.read_text().replace("{n}", "2"))
             client = await start("listen", "--json", "--config", str(file))
             installed = await until(client, "MuSiKInstalled")
             client.terminate()
             await client.wait()
-        lines = [decode(line) for line in records(found, name)]
-        made = [record.key_id for record in lines if record.happening is Happening.MADE]
-        assert len(set(made)) == len(made)
-        held = [
-            (record.key_id, member)
-            for record in lines
-            if record.happening is Happening.HELD
-            for member in record.members or (record.subject,)
-        ]
-        assert len(set(held)) == len(held)
-        keys = {line["key_id"] for line in installed if line["event"] == "MuSiKInstalled"}
-        assert keys
-        assert keys <= {str(key_id) for key_id in made}
-    log = [json.loads(line) for line in (second / "server.log").read_text().splitlines()]
-    assert [line["event"] for line in log if line["event"] in ("StandingBy", "DutyTaken", "DutyLost")] == [
-        "StandingBy",
-        "DutyTaken",
+        assert duties(pair.second) == ["StandingBy", "DutyTaken"]
+        records = pair.records()
+    made = [record.key_id for record in records if record.happening is Happening.MADE]
+    assert len(set(made)) == len(made)
+    held = [
+        (record.key_id, member)
+        for record in records
+        if record.happening is Happening.HELD
+        for member in record.members or (record.subject,)
     ]
+    assert len(set(held)) == len(held)
+    keys = {line["key_id"] for line in installed if line["event"] == "MuSiKInstalled"}
+    assert keys
+    assert keys <= {str(key_id) for key_id in made}

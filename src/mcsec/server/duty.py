@@ -23,7 +23,7 @@ from mcsec.store.database import Database, StoreError
 from mcsec.store.leases import Lease
 
 #: Seconds of the lease, and between attempts to prolong or to take it.
-LEASE = 2.0
+LEASE = 1.5
 _PROLONG = LEASE / 4
 _LOOK = 0.25
 _NAME = "server"
