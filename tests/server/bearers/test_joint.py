@@ -23,8 +23,10 @@ from mcsec.server.bearers.bearer import Wish
 from mcsec.server.bearers.engine import Bearers
 from mcsec.server.bearers.events import BearerReleased, ListenersToUnicast
 from mcsec.server.bearers.joint import Joint, Plan
+from mcsec.server.bearers.on_demand import OnDemand
 from mcsec.server.bearers.policy import BearerPolicy
 from mcsec.server.bearers.service import GcsAs
+from mcsec.server.calls.events import BearerUnwanted, BearerWanted
 from mcsec.server.signalling import OnBearer, Sent, ToClient
 from mcsec.wire import rtcp
 from mcsec.wire.mb2.messages import APPLICATION
@@ -210,3 +212,29 @@ async def test_a_group_with_two_bearers_hears_each_message_once_on_each(tmp_path
         assert isinstance(on_one, OnBearer)
         assert isinstance(to_bob, ToClient)
         assert to_bob.client == BOB
+
+
+async def test_a_call_gets_a_bearer_when_one_pays_and_gives_it_up_after(tmp_path: Path) -> None:
+    async with domain(tmp_path) as here:
+        taken = Plan("one", Wish(areas=(1,)), *GENERAL)
+        others = Plan("others", Wish(areas=(3,)), GENERAL[0], 42_020, frozenset({"sip:else@a.example"}))
+        ours = Plan("call", Wish(areas=(2,)), GENERAL[0], 42_030)
+        demand = OnDemand(here.joint, [taken, others, ours])
+        demand.happened(BearerWanted(1.0, GROUP, 2))
+        demand.happened(BearerWanted(2.0, GROUP, 3))
+        await here.until(lambda: "call" in here.joint.on_air)
+        await here.joint.settled()
+        assert here.joint.names == {"one", "call"}
+        assert here.gcs.find("call").describe()["kind"] == "dynamic"
+        tmgi = str(here.joint.on_air["call"].tmgi)
+        assert here.mcx.server.function.bearers[tmgi].groups == {GROUP}
+        demand.happened(BearerUnwanted(3.0, GROUP))
+        demand.happened(BearerUnwanted(4.0, GROUP))
+        await here.joint.released("call")
+        assert here.joint.names == {"one"}
+        # It is there for the next call; one that an operator took away is missed by nobody.
+        demand.happened(BearerWanted(5.0, GROUP, 2))
+        await here.until(lambda: "call" in here.joint.on_air)
+        here.joint.drop("call")
+        await here.joint.released("call")
+        demand.happened(BearerUnwanted(6.0, GROUP))

@@ -73,7 +73,9 @@ class Mb2Section(_Section):
 
 
 class BearerSection(_Section):
-    """A pre-established bearer (TS 23.280 10.7.3.1): asked for at the start, and again whenever it is lost.
+    """A pre-established bearer (TS 23.280 10.7.3.1): asked for at the start, and again whenever it is lost. With
+    ``dynamic`` it is for one call at a time: asked for when so many of its users are on unicast that it pays
+    (``dynamic`` of ``[server.calls]``), given up after it, and announced to its group's users only.
 
     ``address`` and ``port``: the multicast group of its general purpose subchannel. ``groups``: whom it is announced
     to, by affiliation; none: everybody. Bit rates are bit/s with IP and UDP headers; ``priority`` is the ARP level,
@@ -85,6 +87,7 @@ class BearerSection(_Section):
     address: IPv4Address | IPv6Address
     port: Port
     groups: list[str] = []
+    dynamic: bool = False
     qci: int = Field(default=int(Qci.MC_PTT_VOICE), ge=1, le=255)
     max_bit_rate: int = Field(default=256_000, ge=1, lt=1 << 32)
     guaranteed_bit_rate: int = Field(default=128_000, ge=0, lt=1 << 32)

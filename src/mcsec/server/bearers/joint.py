@@ -124,6 +124,11 @@ class Joint:
         if name in self._plans:
             await self._ends.setdefault(name, asyncio.Event()).wait()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The bearers that are wanted, or are being given up."""
+        return frozenset(self._plans)
+
     def plan(self, name: str) -> Plan:
         """What is wanted of a bearer.
 

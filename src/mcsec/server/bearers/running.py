@@ -19,6 +19,7 @@ from mcsec.net.tls import client_context
 from mcsec.server.bearers.config import Mb2Section
 from mcsec.server.bearers.engine import Bearers
 from mcsec.server.bearers.joint import Joint
+from mcsec.server.bearers.on_demand import OnDemand
 from mcsec.server.bearers.service import GcsAs
 from mcsec.server.bearers.transmitter import Transmitter
 from mcsec.server.config import Configuration
@@ -113,8 +114,11 @@ async def bearing(
             gcs_as,
             Transmitter(server, joint, source, section.encapsulation, section.sign_of_life) as transmitter,
         ):
-            for plan in plans:
-                joint.want(plan)
+            sections = config.server.bearers
+            for wanted in sections:
+                if not wanted.dynamic:
+                    joint.want(wanted.plan)
+            server.hear(OnDemand(joint, [one.plan for one in sections if one.dynamic]).happened)
             yield Bearing(joint, gcs_as, transmitter)
 
 
