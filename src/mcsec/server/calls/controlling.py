@@ -170,7 +170,8 @@ class GroupCall:
         if user not in self:
             raise Refused(f"{user} is not in the call", code="floor.not-a-member")
         self._claimed(self.group.member(user), Entry(urgency=urgency))
-        self._urge(user, urgency, now)
+        if urgency is not self.urgency:
+            self._urge(user, urgency, now)
         return self.poll(now)
 
     def release(self, reason: str, now: float) -> list[Output]:

@@ -107,7 +107,9 @@ class Incoming:
         )
         description = leg.describe(audio, parameters)
         incoming.features(FEATURES)
-        call = await self._accept(incoming, description, answering(self._around, serving, leg, description))
+        call = await self._accept(
+            incoming, description, answering(self._around, serving, leg, description, incoming.request.body)
+        )
         if serving.legs.get(leg.user) is leg:
             serving.begin(leg, call)
         else:

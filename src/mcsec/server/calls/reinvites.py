@@ -23,8 +23,10 @@ Agree = Callable[[Terms], None]
 Urge = Callable[[Urgency], None]
 
 
-def answering(around: Around, serving: Serving, leg: ClientLeg, description: bytes) -> OnReinvite:
-    """Answers re-INVITEs of one of our users' clients."""
+def answering(
+    around: Around, serving: Serving, leg: ClientLeg, description: bytes, seen: bytes = b""
+) -> OnReinvite:
+    """Answers re-INVITEs of one of our users' clients; ``seen`` as for :func:`answers`."""
 
     def agree(terms: Terms) -> None:
         leg.terms = terms
@@ -38,7 +40,7 @@ def answering(around: Around, serving: Serving, leg: ClientLeg, description: byt
         found = function.lookup(leg.user)
         return found, found is not None and function.settings.protection
 
-    return answers(around, serving.group.rules, description, keys, agree, urge)
+    return answers(around, serving.group.rules, description, keys, agree, urge, seen)
 
 
 def answers(
@@ -48,17 +50,19 @@ def answers(
     keys: Callable[[], tuple[KeyLookup | None, bool]],
     agree: Agree,
     urge: Urge,
+    seen: bytes = b"",
 ) -> OnReinvite:
     """Answers re-INVITEs.
 
     :param description: ours, which stays. :param keys: opens protected XML, and whether it must be.
     :param agree: takes what the other side describes now. :param urge: takes another urgency.
+    :param seen: the body of its INVITE. A session refresh brings it again, perhaps under a key that is gone by then.
     """
 
     def answer(request: Request) -> Response:
         try:
             content_type = request.headers.get("Content-Type")
-            if content_type and request.body:
+            if content_type and request.body not in (b"", seen):
                 lookup, protected = keys()
                 body = mc_bodies.read(
                     multipart.decode(content_type, request.body), lookup, protected=protected
