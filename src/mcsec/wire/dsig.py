@@ -17,6 +17,7 @@ from base64 import b64encode
 from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from lxml import etree
@@ -118,15 +119,22 @@ def sign_octets(canonical: bytes, identifier: str, key: Secret, key_name: str) -
     """
     if not _NCNAME.fullmatch(identifier):
         raise InvalidValue("an element without an Id cannot be signed")
-    if not 0 < len(key_name) <= _MAX_KEY_NAME or _UNPRINTABLE.search(key_name):
-        raise InvalidValue("a key name that XML cannot carry")
+    key_info = _key_info(key_name)
     digest = b64encode(hashlib.sha256(canonical).digest()).decode()
     info = _SIGNED_INFO.format(identifier=identifier, digest=digest)
     value = b64encode(hmac.digest(key.reveal(), info.encode(), "sha256")).decode()
     return (
         f'<ds:Signature xmlns:ds="{NAMESPACE}">{info}<ds:SignatureValue>{value}</ds:SignatureValue>'
-        f"<ds:KeyInfo><ds:KeyName>{escape(key_name)}</ds:KeyName></ds:KeyInfo></ds:Signature>"
+        f"{key_info}</ds:Signature>"
     ).encode()
+
+
+@lru_cache(4096)
+def _key_info(key_name: str) -> str:
+    # A key signs again and again.
+    if not 0 < len(key_name) <= _MAX_KEY_NAME or _UNPRINTABLE.search(key_name):
+        raise InvalidValue("a key name that XML cannot carry")
+    return f"<ds:KeyInfo><ds:KeyName>{escape(key_name)}</ds:KeyName></ds:KeyInfo>"
 
 
 def key_name_of(root: etree._Element) -> str:
