@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mcsec.store.failures import StoreError
 
-# What was deleted is overwritten: a key that is destroyed stays in the file no longer than until the log is written back.
+# What was deleted is overwritten: a destroyed key stays in the file no longer than until the log is written back.
 _PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON")
 #: The option of a connection that only reads.
 READING = "mcsec_reading"
