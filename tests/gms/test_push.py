@@ -155,3 +155,21 @@ async def test_whom_a_client_does_not_believe(tmp_path: Path) -> None:
         )
         with pytest.raises(PeerError):
             inbox(client).message(broken, time.time())
+
+
+async def test_who_fetches_meanwhile_is_waited_for_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "_FIRST", 0.05)
+    async with pushing(tmp_path) as (domain, core):
+        await domain.put(document(ANN))
+        async with asyncio.timeout(10):
+            while len(core.answered) < 2:
+                await asyncio.sleep(0.02)
+        async with domain.client(ANN) as client:
+            assert await client.keys(GROUP) is not None
+        await asyncio.sleep(0.5)
+        before = len(core.answered)
+        await asyncio.sleep(0.5)
+        assert len(core.answered) == before
+        assert set(core.answered) == {(ANN, 404)}

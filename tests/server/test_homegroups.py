@@ -17,7 +17,7 @@ from support.gms import ANN, BOB, CHIEF, GROUP, HOME, OTHER, SERVER, document, g
 
 def test_what_a_document_says_of_calls() -> None:
     known = Group(
-        group_id=GROUP, home=HOME, kind=CallKind.CHAT, everybody=True, hang_time=7.0, release_13=True
+        group_id=GROUP, home=HOME, kind=CallKind.CHAT, everybody=True, hang_time=7.0, broadcast=True
     )
     members = (Member(uri=ANN, priority=9), Member(uri=BOB, receive_only=True, priority=255))
     group = as_group(
@@ -31,7 +31,7 @@ def test_what_a_document_says_of_calls() -> None:
         HOME,
         known,
     )
-    assert (group.kind, group.hang_time, group.release_13) == (CallKind.CHAT, 7.0, True), (
+    assert (group.kind, group.hang_time, group.broadcast) == (CallKind.CHAT, 7.0, True), (
         "what only we say stays"
     )
     assert (group.everybody, group.maximum, group.minimum) == (False, 60.0, 2)

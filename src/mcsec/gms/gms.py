@@ -151,9 +151,9 @@ class Gms:
 
     def temporary_of(self, group: Group) -> list[Group]:
         """The temporary groups that a group is part of."""
-        return [
-            other for other in self.keeper.groups.values() if group.group_id in other.document.constituents
-        ]
+        names = (regrouped.temporary_group_id for regrouped in group.document.regrouped)
+        found = (self.keeper.find(name) for name in names)
+        return [other for other in found if other is not None]
 
     # --- requests
 
@@ -209,14 +209,12 @@ class Gms:
     ) -> Changes:
         """That a member was told what it was owed; what is known already is not said twice."""
         changes = Changes(now)
-        holders = {
-            key_id: held for one in self.keeper.groups.values() for key_id, held in one.holders.items()
-        }
         for key_ids, held in owed.steps(state):
             fresh = tuple(
                 key_id
                 for key_id in key_ids
-                if key_id in holders and not _known(holders[key_id].get(owed.member), held)
+                if (home := self.keeper.group_of(key_id)) is not None
+                and not _known(home.holders.get(key_id, {}).get(owed.member), held)
             )
             if fresh:
                 changes.held.append((fresh, owed.member, held))

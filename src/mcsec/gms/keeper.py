@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Self, TypeVar
 
@@ -36,6 +36,7 @@ class Keeper:
         self.groups = {group.group_id: group for group in groups}
         self.head = head
         self._turn = asyncio.Lock()
+        self._homes = {row.key.key_id: group.group_id for group in self.groups.values() for row in group.keys}
 
     @classmethod
     async def open(cls, database: Database, domain: str) -> Self:
@@ -61,6 +62,10 @@ class Keeper:
     def find(self, group_id: str) -> Group | None:
         """A group; None: there is none."""
         return self.groups.get(group_id)
+
+    def group_of(self, key_id: KeyId) -> Group | None:
+        """The group of a key; None: it is destroyed."""
+        return self.groups.get(self._homes.get(key_id, ""))
 
     async def change(self, decide: Callable[[], Changes]) -> Changes:
         """One step after the other: ``decide`` looks at the groups as they are, and what it gives is written down.
@@ -108,12 +113,10 @@ class Keeper:
         for group_id in changes.dropped:
             self.groups.pop(group_id, None)
         touched = {row.group_id for row in changes.made}
-        touched |= {
-            group.group_id
-            for group in self.groups.values()
-            for row in group.keys
-            if row.key.key_id in moved or row.key.key_id in gone
-        }
+        touched |= {self._homes[key_id] for key_id in (*moved, *gone) if key_id in self._homes}
+        self._homes |= {row.key.key_id: row.group_id for row in changes.made}
+        for key_id in gone:
+            self._homes.pop(key_id, None)
         for group_id in touched & self.groups.keys():
             group = self.groups[group_id]
             keys = [
@@ -126,16 +129,14 @@ class Keeper:
             holders = {row.key.key_id: group.holders.get(row.key.key_id, {}) for row in keys}
             self.groups[group_id] = replace(group, keys=tuple(keys), holders=holders)
         for key_ids, member, state in changes.held:
-            self._hold(frozenset(key_ids), member, state)
+            self._hold(key_ids, member, state)
 
-    def _hold(self, key_ids: Collection[KeyId], member: str, state: Held) -> None:
-        for group_id, group in self.groups.items():
-            own = {key_id for key_id in key_ids if key_id in group.holders}
-            if own:
-                holders = dict(group.holders)
-                for key_id in own:
-                    holders[key_id] = {**holders[key_id], member: state}
-                self.groups[group_id] = replace(group, holders=holders)
+    def _hold(self, key_ids: Iterable[KeyId], member: str, state: Held) -> None:
+        for key_id in key_ids:
+            group = self.group_of(key_id)
+            if group is not None:
+                known = {**group.holders.get(key_id, {}), member: state}
+                self.groups[group.group_id] = replace(group, holders={**group.holders, key_id: known})
 
     # --- the log
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mcsec.errors import McsecError, PeerError
@@ -55,10 +55,20 @@ class Pusher:
         self._gms, self._endpoint, self._routes, self._clock = gms, endpoint, routes, clock
         self._wake = asyncio.Event()
         self._waiting: dict[tuple[str, str], _Waiting] = {}
+        self._touched = set(gms.keeper.groups)
 
     def changed(self, changes: Changes) -> None:
         """Something changed: there may be keys to be sent."""
-        if changes.made or changes.moved or changes.put:
+        touched = {row.group_id for row in changes.put} | {row.group_id for row in changes.made}
+        homes = (self._gms.keeper.group_of(key_id) for key_id, _ in changes.moved)
+        touched |= {group.group_id for group in homes if group is not None}
+        for found in [self._gms.keeper.find(name) for name in touched]:
+            # The keys of a temporary group go out with those of its constituents.
+            touched.update(() if found is None else found.document.constituents)
+        if touched:
+            # What is new is tried at once, also at members that did not answer last.
+            self._waiting = {place: one for place, one in self._waiting.items() if place[0] not in touched}
+            self._touched |= touched
             self._wake.set()
 
     async def run(self) -> None:
@@ -67,12 +77,16 @@ class Pusher:
         while True:
             self._wake.clear()
             now = self._clock()
+            names, self._touched = self._touched, set()
+            again = {place for place, waiting in self._waiting.items() if waiting.until <= now}
             due = [
                 (group, owed)
-                for group, owed in self.owed()
-                if (waiting := self._waiting.get((group.group_id, owed.member))) is None
-                or waiting.until <= now
+                for group, owed in self.owed(names | {name for name, _ in again})
+                if (place := (group.group_id, owed.member)) in again or place not in self._waiting
             ]
+            # Who was told in the meantime, or is owed nothing any more, is waited for no longer.
+            for place in again.difference((group.group_id, owed.member) for group, owed in due):
+                self._waiting.pop(place, None)
             await asyncio.gather(*(self._tell(group, owed, turns) for group, owed in due))
             left = [waiting.until - self._clock() for waiting in self._waiting.values()]
             try:
@@ -81,10 +95,10 @@ class Pusher:
             except TimeoutError:
                 continue
 
-    def owed(self) -> Iterator[tuple[Group, Parcel]]:
-        """Who was not told yet of which keys, as far as there is a way."""
-        for group in list(self._gms.keeper.groups.values()):
-            if group.document.constituents:
+    def owed(self, names: Iterable[str]) -> Iterator[tuple[Group, Parcel]]:
+        """Who was not told yet of which keys of these groups, as far as there is a way."""
+        for group in [self._gms.keeper.find(name) for name in sorted(names)]:
+            if group is None or group.document.constituents:
                 continue
             temporary = self._gms.temporary_of(group)
             names = set(group.members).union(*(group.holders[row.key.key_id] for row in group.keys))
