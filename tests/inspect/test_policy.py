@@ -68,8 +68,8 @@ def codes(octets: bytes) -> dict[str, Severity]:
         (b"[kms]\nkey_period=99999999\n", {"kms.long-key-period": Severity.WEAK}),
         (b"[server]\ncsk_required=true\nprotection=false\n", {"server.xml-clear": Severity.OPEN}),
         (
-            b"[server]\ncsk_required=true\n[[server.groups]]\nid='g'\nrelease_13=true\n",
-            {"server.release-13": Severity.WEAK},
+            b"[server]\ncsk_required=true\n[[server.groups]]\nid='g'\nprotect_media=false\n",
+            {"group.media-clear": Severity.OPEN},
         ),
         (b"[gms.keys]\nlifetime=0\nrotate_on_join=true\n", {"gms.no-lifetime": Severity.WEAK}),
         (

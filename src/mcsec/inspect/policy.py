@@ -273,14 +273,10 @@ def _domain(content: dict[str, Any]) -> Iterator[Finding]:
     yield from _periods(content)
     yield from _issuers(content)
     for group in _rows(content, "server", "groups"):
-        if group.get("release_13"):
-            yield Finding(
-                Severity.WEAK,
-                "server.release-13",
-                f"[[server.groups]] {group.get('id', '')}",
-                "Release 13 mode: floor control on bearers is under a key of the group's GMS",
-                "TS 24.380 13.1 item 3 B",
-            )
+        where = f"[[server.groups]] {group.get('id', '')}"
+        flags = (group.get("protect_media"), group.get("protect_floor_control"))
+        media, floor = (flag if isinstance(flag, bool) else True for flag in flags)
+        yield from _protection(Protection(media=media, floor=floor), where)
 
 
 def _periods(content: dict[str, Any]) -> Iterator[Finding]:
