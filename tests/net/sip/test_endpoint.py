@@ -232,8 +232,11 @@ async def test_a_challenge_is_answered(algorithms: tuple[str, ...]) -> None:
 
 
 async def test_closing_lets_handlers_finish_and_refuses_what_comes_later() -> None:
+    began, go_on = asyncio.Event(), asyncio.Event()
+
     async def handler(request: Request, peer: Peer) -> Response:
-        await asyncio.sleep(0.05)
+        began.set()
+        await go_on.wait()
         return make_response(request, 200)
 
     async with Endpoint(handler) as asking:
@@ -241,10 +244,11 @@ async def test_closing_lets_handlers_finish_and_refuses_what_comes_later() -> No
             _, port = await server.listen("TCP", "127.0.0.1")
             hop = Hop("TCP", "127.0.0.1", port)
             early = asyncio.create_task(asking.request(message(), hop))
-            await asyncio.sleep(0.02)
-            closing = asyncio.create_task(server.close(1.0))
+            await began.wait()
+            closing = asyncio.create_task(server.close(10.0))
             await asyncio.sleep(0)
             assert (await asking.request(message(), hop)).status == 503
+            go_on.set()
             assert (await early).status == 200
             await closing
         with pytest.raises(Unreachable):
