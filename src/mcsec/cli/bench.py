@@ -72,6 +72,24 @@ def sip(
         print(report.to_text())
 
 
+@app.command("rotate")
+def rotate(
+    as_json: JsonOption = False,
+    clients: Annotated[int, typer.Option(min=100, max=1_000_000, help="Clients that are rekeyed.")] = 10_000,
+    database: Annotated[
+        str, typer.Option(help="postgresql://USER@HOST/NAME, an empty one; without it SQLite.")
+    ] = "",
+) -> None:
+    """A rotation end to end beside SAKKE encapsulation alone, its forecast, and a start with that store."""
+    from mcsec.lab.bench.rotate import measure
+
+    report = measure(clients, database, note)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text())
+
+
 @app.command("mb2")
 def mb2(
     as_json: JsonOption = False,
