@@ -160,7 +160,7 @@ class Signalling:
         if isinstance(decision, Refuse):
             raise decision.error()
         assert isinstance(decision, Unicast), "between servers nothing is broadcast or passed on"
-        channel = self._channel(Traffic.SERVER_LINK, _leg(peer, leg))
+        channel = self._peer_channel(peer, leg)
         wish = channel.prepare(decision.key)
         if wish is not None:
             raise IndexesWanted((wish,))
@@ -169,7 +169,7 @@ class Signalling:
 
     def peer_ssrc(self, peer: str, leg: int) -> int:
         """The SSRC of what :meth:`to_peer` gives."""
-        return self._channel(Traffic.SERVER_LINK, _leg(peer, leg)).ssrc
+        return self._peer_channel(peer, leg).ssrc
 
     def grant(self, block: Block) -> None:
         """Indexes that were wished for are reserved durably."""
@@ -222,11 +222,21 @@ class Signalling:
         assert isinstance(decision, Refuse), "the bearer does not reach this listener"
         return decision.event(question, now)
 
-    def _channel(self, traffic: Traffic, name: str) -> Channel:
+    def _peer_channel(self, peer: str, leg: int) -> Channel:
+        """Two servers send under one SPK, and neither knows what the other drew. So that no nonce comes twice, whoever
+        made the key has the lower half of the SSRCs, and the other one the upper half.
+        """
+        key = self._keys.spks.get(peer)
+        upper = key is not None and key.maker.domain != self._keys.domain
+        return self._channel(Traffic.SERVER_LINK, _leg(peer, leg), upper)
+
+    def _channel(self, traffic: Traffic, name: str, upper: bool | None = None) -> Channel:
         place = (traffic, name)
         if place not in self._channels:
             # Two bearers may have one MuSiK, so channels must differ in their SSRC for certain.
             ssrc = draw_ssrc(self._by_ssrc)
+            while upper is not None and bool(ssrc >> 31) is not upper:
+                ssrc = draw_ssrc(self._by_ssrc)
             self._channels[place] = self._by_ssrc[ssrc] = Channel(ssrc, self._indexes, self._granted)
         return self._channels[place]
 

@@ -48,7 +48,7 @@ class Book:
         """
         name = group.group_id
         found = self.focuses.get(name)
-        if found is None or not (found.call.state.alive or found.fresh):
+        if found is None or not found.call.state.alive:
             found = Focus(
                 self.around,
                 group,
@@ -61,6 +61,11 @@ class Book:
             )
             self.focuses[name] = found
         return found
+
+    def discard(self, focus: Focus) -> None:
+        """A call into which not even its caller came is none."""
+        if focus.fresh and self.focuses.get(focus.group.group_id) is focus:
+            del self.focuses[focus.group.group_id]
 
     def stop(self) -> None:
         """The server stops."""

@@ -79,10 +79,7 @@ class Incoming:
         leg.terms = terms
         try:
             if group.home == self._around.domain:
-                focus = self._book.focus(group, user, terms.entry(info), terms.audio, self._outgoing.invite)
-                audio = focus.audio.common(terms.audio)
-                leg.way = OwnWay(focus, user)
-                focus.enter(user, terms.entry(info))
+                audio = self._enter(leg, group, terms, info)
             else:
                 _, offered = await self._outgoing.controlling(serving, leg, terms, info)
                 audio = offered.common(terms.audio)
@@ -91,6 +88,22 @@ class Incoming:
             if serving.legs.get(user) is leg:
                 serving.close(user, "the call was not set up")
             raise
+
+    def _enter(self, leg: ClientLeg, group: Group, terms: Terms, info: McpttInfo) -> Audio:
+        """One of our users comes into a call that we control; how media is coded there.
+
+        :raises PeerError: it may not, or there is no codec in common. :raises LocalError: the call is being released.
+        """
+        entry = terms.entry(info)
+        focus = self._book.focus(group, leg.user, entry, terms.audio, self._outgoing.invite)
+        try:
+            audio = focus.audio.common(terms.audio)
+            leg.way = OwnWay(focus, leg.user)
+            focus.enter(leg.user, entry)
+        except BaseException:
+            self._book.discard(focus)
+            raise
+        return audio
 
     async def _accept_client(
         self,
@@ -150,10 +163,14 @@ class Incoming:
         terms = bodies.read(body.needed(sdp.CONTENT_TYPE).content, group.rules)
         entry = terms.entry(body.info)
         focus = self._book.focus(group, user, entry, terms.audio, self._outgoing.invite)
-        audio = focus.audio.common(terms.audio)
-        leg = member_leg(self._book, focus, user, partner.domain)
-        leg.terms = terms
         try:
+            audio = focus.audio.common(terms.audio)
+            leg = member_leg(self._book, focus, user, partner.domain)
+        except BaseException:
+            self._book.discard(focus)
+            raise
+        try:
+            leg.agree(terms)
             member = group.member(user)
             parameters = bodies.answered(
                 terms.parameters, leg.ssrc, priority=member.priority, queueing=group.floor.queueing
@@ -165,6 +182,7 @@ class Incoming:
         except BaseException:
             focus.left(user, "the call was not set up", leg)
             leg.close()
+            self._book.discard(focus)
             raise
         watch_member(self._around, focus, user, leg, call)
 
@@ -194,8 +212,8 @@ class Incoming:
                 lambda message: serving.down(message, user=user),
                 lambda packet, ssrc: serving.media(packet, user=user),
             )
-            way.terms = terms
             try:
+                way.agree(terms)
                 asked = reached.terms.parameters
                 parameters = bodies.answered(asked, way.ssrc, priority=255, queueing=asked.queueing)
                 description = way.describe(reached.terms.audio, parameters, reached.terms.speaks_as)
@@ -218,15 +236,12 @@ class Incoming:
         return found(self._book.directory, info.request_uri)
 
     def _of_leg(self, leg: PartnerLeg, focus: Focus, description: bytes) -> OnReinvite:
-        def agree(terms: Terms) -> None:
-            leg.terms = terms
-
         return answers(
             self._around,
             leg.group.rules,
             description,
             in_clear,
-            agree,
+            leg.agree,
             lambda urgency: focus.urge(leg.user, urgency),
         )
 

@@ -80,6 +80,14 @@ class PartnerLeg:
         """The SSRC of what we send here."""
         return self._link.ssrc(self._number)
 
+    def agree(self, terms: Terms) -> None:
+        """What the other side described.
+
+        :raises Refused: it would send from an SSRC that we send from.
+        """
+        self._link.check(terms.ssrc)
+        self.terms = terms
+
     def describe(self, audio: Audio, parameters: FloorParameters, audio_ssrc: int | None) -> bytes:
         """Our description of the leg."""
         return bodies.write(self.ports.floor, self.ports.media, audio, parameters, audio_ssrc)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcsec.crypto.srtp import SrtcpReceiver, SrtpProfile
-from mcsec.errors import DecodeError, InvalidValue
+from mcsec.errors import DecodeError, InvalidValue, Refused
 from mcsec.ids import PurposeTag, host_of
 from mcsec.keys.key import Key
 from mcsec.net.media_ports import Address, MediaPorts
@@ -70,6 +70,7 @@ class Link:
         for spk in partner.spks:
             self._receiver.add_key(*spk.srtp_material())
         self._numbers = Numbers()
+        self._ours: set[int] = set()
 
     def take(self) -> int:
         """A number for a leg."""
@@ -81,7 +82,17 @@ class Link:
 
     def ssrc(self, number: int) -> int:
         """The SSRC of what we send on a leg."""
-        return self._engine.peer_ssrc(self.partner.mdsi, number)
+        ssrc = self._engine.peer_ssrc(self.partner.mdsi, number)
+        self._ours.add(ssrc)
+        return ssrc
+
+    def check(self, ssrc: int | None) -> None:
+        """Whether the partner may send from an SSRC: from none that we send from, under the same key.
+
+        :raises Refused: it is one of ours.
+        """
+        if ssrc is not None and ssrc in self._ours:
+            raise Refused("the partner took our SSRC for its own", code="call.sdp", clause="RFC 3711 9.1")
 
     def send(self, number: int, message: FloorMessage, ports: MediaPorts, to: Address) -> None:
         """A floor message on a leg."""

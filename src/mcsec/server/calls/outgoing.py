@@ -87,7 +87,8 @@ class Outgoing:
             reached = await self._partner(
                 partner.participating, invite.inviter, leg, group, info, focus.audio, parameters, None
             )
-            leg.terms, leg.call = reached.terms, reached.call
+            leg.call = reached.call
+            leg.agree(reached.terms)
             focus.enter(user, reached.terms.entry(late=True), leg)
         except BaseException:
             leg.close()
@@ -181,10 +182,11 @@ class Outgoing:
             reached = await self._partner(
                 partner.controlling, user, way, group, asked, terms.audio, wanted, terms.speaks_as
             )
+            way.call = reached.call
+            way.agree(reached.terms)
         except BaseException:
             way.close()
             raise
-        way.terms, way.call = reached.terms, reached.call
         self.attend(serving, leg, way)
         return way, reached.terms.audio
 
