@@ -306,3 +306,21 @@ def test_any_order_of_events_gives_what_the_rules_say(steps: list[tuple[str, int
             reference.best = min(reference.best, reference.rank(key))
         for candidate in pool:
             assert (opens(held, candidate, now=float(now)) == "") is reference.opens(candidate, now)
+
+
+def test_keys_that_nobody_answered_do_not_fill_the_ring() -> None:
+    """A client makes a CSK for each attempt to register; a server that is away for long must not lock it out."""
+    policy = KeyringPolicy(capacity=6, generations=3)
+    proven = make(PurposeTag.CSK, scope=Scope.of(ALICE), maker=SERVER_A, now=0.0)
+    held = ring(musik(), proven, policy=policy)
+    held.used(proven.key_id, Traffic.UNICAST_FLOOR, ALICE, 0.0)
+    for number in range(100):
+        attempt = make(PurposeTag.CSK, scope=Scope.of(ALICE), maker=SERVER_A, now=0.0)
+        gone = [
+            output for output in held.install(attempt, signer=ALICE, now=0.0) if type(output) is RemoveKey
+        ]
+        assert len(gone) == (number > 1)
+    # The group's key, the one that is in use, the present attempt and the one before.
+    assert len(held) == 4
+    assert held.current(Traffic.UNICAST_FLOOR, ALICE, 1.0) == attempt
+    assert opens(held, proven, ALICE, traffic=Traffic.UNICAST_FLOOR) == ""

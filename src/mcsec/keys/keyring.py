@@ -60,10 +60,12 @@ class KeyringPolicy:
     ``grace``: how long a key stays readable after the first authentic packet under its successor.
     ``overlap``: how long it stays readable beside a successor that is not used; longer than the sender's
     deadline. ``downgrade_overlap``: how long a packet under a less preferred key is accepted after the
-    association of a better one (media plane C.4 item 3; 0: not at all).
+    association of a better one (media plane C.4 item 3; 0: not at all). ``generations``: keys of one scope
+    that follow one another and are held together; of more, the oldest that proved nothing goes at once.
     """
 
     capacity: int = 64
+    generations: int = 8
     grace: float = 60.0
     overlap: float = 3600.0
     downgrade_overlap: float = 0.0
@@ -153,7 +155,7 @@ class Keyring:
         entry = _Entry(key, signer, self._installed)
         self._entries[key.key_id] = entry
         self._limit_older(entry, now + self.policy.overlap)
-        return [*outputs, AddKey(key, key.kind.protects)]
+        return [*self._make_room(entry, now), *outputs, AddKey(key, key.kind.protects)]
 
     def revoke(self, key_id: KeyId, reason: str, now: float) -> list[Output]:
         """The maker revoked a key (TS 33.180 E.6: status). Its ID is refused from now on, also if it comes
@@ -295,6 +297,18 @@ class Keyring:
             if other.key.scope == entry.key.scope and other.order < entry.order:
                 ends = until if other.until is None else min(other.until, until)
                 self._entries[key_id] = replace(other, until=ends)
+
+    def _make_room(self, entry: _Entry, now: float) -> list[Output]:
+        """Attempts that nobody answered leave keys behind: without a bound they would fill the keyring, and
+        then no further attempt could be made. A key that proved itself in a packet goes last.
+        """
+        if not entry.key.kind.one_at_a_time:
+            return []
+        found = [self._entries[key_id] for key_id in self._places[_places_of(entry.key)[0]]]
+        older = [one for one in found if one.key.scope == entry.key.scope and one.order < entry.order]
+        older.sort(key=lambda one: (one.used, one.order))
+        beyond = older[: max(0, len(older) + 1 - self.policy.generations)]
+        return [output for one in beyond for output in self._remove(one.key.key_id, "superseded", now)]
 
     def _bury(self, key_id: KeyId, why: str) -> None:
         self._gone.pop(key_id, None)
