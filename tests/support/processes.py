@@ -13,11 +13,14 @@ PROGRAM = Path(sys.executable).with_name("mcsec")
 
 
 @asynccontextmanager
-async def entity(directory: Path, name: str) -> AsyncIterator[tuple[Process, str]]:
-    """A functional entity, and the line that it says when it is ready."""
+async def entity(directory: Path, name: str, *before: str) -> AsyncIterator[tuple[Process, str]]:
+    """A functional entity, and the line that it says when it is ready.
+
+    :param before: a command that it is started by, such as ``nsenter`` with its options.
+    """
     with (directory / f"{name}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            PROGRAM, "run", name, "--config", directory / "mcsec.toml", stdout=PIPE, stderr=log
+            *before, PROGRAM, "run", name, "--config", directory / "mcsec.toml", stdout=PIPE, stderr=log
         )
     try:
         assert process.stdout is not None
