@@ -78,20 +78,19 @@ async def measure(clients: int, seconds: float) -> None:
                         server.function.users.put(User(user, user, "urn:uuid:1", now + 36_000))
                     stored = (StoredUser(user, user, "urn:uuid:1", now + 36_000) for user in names)
                     await server.write([written.put_user(user) for user in stored])
-                memory.settle()
-                print(f"{clients:,} clients:                 {resident():8.0f} MiB", flush=True)
-                await server.make_musik(DEFAULT)
-                print(
-                    f"their downloads queued ({(await server.deliveries()).get('wanted', 0):,}): {resident():8.0f} MiB"
-                )
-                begun = time.monotonic()
-                while (passed := time.monotonic() - begun) < seconds:
-                    await asyncio.sleep(seconds / 6)
-                    tried = server.events["DeliveryRetried"]
-                    print(
-                        f"{passed + seconds / 6:5.0f} s, {tried:,} answers:        {resident():8.0f} MiB",
-                        flush=True,
-                    )
+                with memory.settled():
+                    print(f"{clients:,} clients:                 {resident():8.0f} MiB", flush=True)
+                    await server.make_musik(DEFAULT)
+                    queued = (await server.deliveries()).get("wanted", 0)
+                    print(f"their downloads queued ({queued:,}): {resident():8.0f} MiB")
+                    begun = time.monotonic()
+                    while (passed := time.monotonic() - begun) < seconds:
+                        await asyncio.sleep(seconds / 6)
+                        tried = server.events["DeliveryRetried"]
+                        print(
+                            f"{passed + seconds / 6:5.0f} s, {tried:,} answers:        {resident():8.0f} MiB",
+                            flush=True,
+                        )
         await database.close()
 
 

@@ -28,10 +28,10 @@ async def _server(path: Path) -> None:
 
     stop = stopping()
     async with running(Configuration.load(path), _log) as found:
-        memory.settle()
         print(" ".join(found.addresses), flush=True)
         waiting = [asyncio.ensure_future(event.wait()) for event in (stop, found.lost)]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        with memory.settled():
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for one in waiting:
             one.cancel()
         lost = found.lost.is_set() and not stop.is_set()

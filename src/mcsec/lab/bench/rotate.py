@@ -90,24 +90,24 @@ async def _measure(where: Address, hop: Hop, clients: int, progress: Callable[[s
     async with key_server.serving(where, identity, hop, kek) as (server, held):
         progress("registering")
         await key_server.authorise(server, clients, clients, time.time())
-        memory.settle()
-        progress("first key")
-        await server.make_musik(scope)
-        await held.until(clients)
-        await server.deliveries()
-        before = key_server.alone(identity)
-        planned = (await server.plan(PurposeTag.MUSIK, scope)).seconds
-        progress("rotation")
-        began, worked = time.perf_counter(), time.process_time()
-        await server.make_musik(scope)
-        await held.until(2 * clients)
-        # Asked in its turn, so everything that was answered is committed when this is.
-        if (await server.deliveries()).get("held", 0) != 2 * clients:
-            raise LocalError("not every delivery was recorded", code="bench.deliveries")
-        took = time.perf_counter() - began
-        each = (time.process_time() - worked) / clients
-        resident = _resident()
-        alone, busy = map(statistics.fmean, zip(before, key_server.alone(identity), strict=True))
+        with memory.settled():
+            progress("first key")
+            await server.make_musik(scope)
+            await held.until(clients)
+            await server.deliveries()
+            before = key_server.alone(identity)
+            planned = (await server.plan(PurposeTag.MUSIK, scope)).seconds
+            progress("rotation")
+            began, worked = time.perf_counter(), time.process_time()
+            await server.make_musik(scope)
+            await held.until(2 * clients)
+            # Asked in its turn, so everything that was answered is committed when this is.
+            if (await server.deliveries()).get("held", 0) != 2 * clients:
+                raise LocalError("not every delivery was recorded", code="bench.deliveries")
+            took = time.perf_counter() - began
+            each = (time.process_time() - worked) / clients
+            resident = _resident()
+            alone, busy = map(statistics.fmean, zip(before, key_server.alone(identity), strict=True))
     progress("start")
     began = time.perf_counter()
     async with key_server.serving(where, identity, hop, kek) as (server, _):

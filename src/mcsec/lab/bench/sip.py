@@ -154,18 +154,18 @@ async def _downloads(
     async with key_server.serving(directory / "server.sqlite", identity, hop) as (server, held):
         await key_server.authorise(server, clients + _LATE, clients, now)
         # As `mcsec run server` does when it has read its store.
-        memory.settle()
-        began, worked = time.perf_counter(), time.process_time()
-        await server.make_musik(Scope.of(GROUP))
-        await held.until(clients)
-        # Asked in its turn, so everything that was answered is committed when this is.
-        if (await server.deliveries()).get("held", 0) != clients:
-            raise LocalError("not every delivery was recorded", code="bench.deliveries")
-        rate = clients / (time.perf_counter() - began)
-        each = (time.process_time() - worked) / clients
-        # Before and after, so that what else the machine does meanwhile counts on both sides.
-        alone, busy = map(statistics.fmean, zip(before, key_server.alone(identity), strict=True))
-        late = [await _late(server, held, number) for number in range(clients, clients + _LATE)]
+        with memory.settled():
+            began, worked = time.perf_counter(), time.process_time()
+            await server.make_musik(Scope.of(GROUP))
+            await held.until(clients)
+            # Asked in its turn, so everything that was answered is committed when this is.
+            if (await server.deliveries()).get("held", 0) != clients:
+                raise LocalError("not every delivery was recorded", code="bench.deliveries")
+            rate = clients / (time.perf_counter() - began)
+            each = (time.process_time() - worked) / clients
+            # Before and after, so that what else the machine does meanwhile counts on both sides.
+            alone, busy = map(statistics.fmean, zip(before, key_server.alone(identity), strict=True))
+            late = [await _late(server, held, number) for number in range(clients, clients + _LATE)]
     return rate, 1 / alone, busy / each, tuple(late)
 
 
