@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import time
@@ -108,6 +109,12 @@ async def test_from_registration_to_the_floor(tmp_path: Path) -> None:
                 sequence_number=1,
                 granted_party=USERS[1],
             )
+            keydown = server.function.engine.keydown
+            rotations = (keydown.musiks.get(GROUP) or keydown.musiks[None], keydown.msccks[str(TMGI)])
+            # Until the answer to the key download is on the disk, the client is served by unicast as well.
+            async with asyncio.timeout(10):
+                while not all(rotation.audience.broadcast for rotation in rotations):
+                    await asyncio.sleep(0.01)
             (one,) = await server.send(lambda now: server.function.engine.floor(TMGI, GROUP, taken, now))
             assert isinstance(one, OnBearer)
             assert one.key.key_id.tag is PurposeTag.MUSIK
