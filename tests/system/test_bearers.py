@@ -76,6 +76,13 @@ async def test_from_init_to_a_listener_and_a_bearer_that_is_dropped(tmp_path: Pa
         assert code == 0
         assert "MB2-C to bmsc.a.example: i-open" in out
         assert "1 listening" in out
+        code, out, _ = await mcsec(config, "policy", "explain", "sip:rescue@a.example", USERS[0])
+        assert code == 0
+        assert "under MSCCK" in out
+        assert "made by mcx.a.example" in out
+        code, out, err = await mcsec(config, "policy", "explain", "sip:nobody@a.example", USERS[0])
+        assert (code, out) == (1, "")
+        assert len(err.splitlines()) <= 2
 
         # The BM-SC is killed, and is there again: so is the bearer, and the client listens, all by themselves.
         bmsc.kill()

@@ -1,4 +1,4 @@
-"""``mcsec policy``: what documents would leave open."""
+"""``mcsec policy``: what documents would leave open, and what a server would send to whom, and why."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
+from mcsec.cli.admin import ask
 from mcsec.cli.output import JsonOption, print_json
+from mcsec.cli.run import ConfigOption
 
-app = typer.Typer(help="What documents would leave open.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `policy lint` a subcommand while there is only one."""
+app = typer.Typer(
+    help="What documents would leave open; what a server would send, and why.", no_args_is_help=True
+)
 
 
 @app.command("lint")
@@ -64,3 +63,33 @@ def lint(
                 typer.echo("  nothing is open")
     if not passed:
         raise typer.Exit(1)
+
+
+@app.command("explain")
+def explain(
+    group: Annotated[
+        str, typer.Argument(help="The group ID, such as sip:rescue@b.example.", show_default=False)
+    ],
+    client: Annotated[
+        str, typer.Argument(help="The MC service ID, such as sip:ann@a.example.", show_default=False)
+    ],
+    config: ConfigOption,
+    as_json: JsonOption = False,
+) -> None:
+    """What the running server would send CLIENT in calls of GROUP: how, under which key, made by whom, and why."""
+    from mcsec.server.config import Configuration
+
+    socket = Configuration.load(config).admin.file
+    start = f"mcsec run server --config {config}"
+    rows = ask(socket, start, "GET", "/v1/policy", params={"group": group, "client": client})
+    if as_json:
+        print_json({"group": group, "client": client, "traffic": rows})
+        return
+    for row in rows:
+        key = f" under {row['kind']} {row['key']}, made by {row['maker']}" if row["key"] else ""
+        heard = ", which it says that it hears" if row["listening"] else ""
+        typer.echo(f"{row['traffic']} ({row['about']}{heard}):")
+        clause = f" [{row['clause']}]" if row["clause"] else ""
+        typer.echo(f"  {row['way']}{key}: {row['why']} ({row['code']}){clause}")
+        if row["hint"]:
+            typer.echo(f"  hint: {row['hint']}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,7 +13,11 @@ from starlette.routing import Route
 from mcsec.errors import McsecError, Refused
 from mcsec.net.admin import body, refused
 from mcsec.server.bearers.running import Bearing
+from mcsec.server.explaining import Explained
 from mcsec.server.key_desk import KeyDesk
+
+Explain = Callable[[str, str], list[Explained]]
+"""What would be sent in the calls of a group to a client."""
 
 
 class _Meant(BaseModel):
@@ -29,9 +35,11 @@ class _Revocation(BaseModel):
 class Admin:
     """What operators may do with one server."""
 
-    def __init__(self, bearing: Bearing | None, keys: KeyDesk | None = None) -> None:
-        """:param bearing: None where no BM-SC is configured."""
-        self._bearing, self._keys = bearing, keys
+    def __init__(
+        self, bearing: Bearing | None, keys: KeyDesk | None = None, explain: Explain | None = None
+    ) -> None:
+        """:param bearing: None where no BM-SC is configured. :param explain: policy for a group and a client."""
+        self._bearing, self._keys, self._explain = bearing, keys, explain
 
     def app(self) -> Starlette:
         """As an ASGI application."""
@@ -41,6 +49,7 @@ class Admin:
                 Route("/v1/bearers/{name}", self._show, methods=["GET"]),
                 Route("/v1/bearers/{name}", self._drop, methods=["DELETE"]),
                 *(self._key_routes(self._keys) if self._keys is not None else ()),
+                *(self._policy_routes(self._explain) if self._explain is not None else ()),
             ],
             exception_handlers={McsecError: refused},
         )
@@ -68,6 +77,14 @@ class Admin:
             Route("/v1/keys/rotate", rotate, methods=["POST"]),
             Route("/v1/keys/revoke", revoke, methods=["POST"]),
         ]
+
+    def _policy_routes(self, explain: Explain) -> list[Route]:
+        async def rows(request: Request) -> JSONResponse:
+            asked = request.query_params
+            group, client = asked.get("group", ""), asked.get("client", "")
+            return JSONResponse([one.to_dict() for one in explain(group, client)])
+
+        return [Route("/v1/policy", rows, methods=["GET"])]
 
     @property
     def _bearers(self) -> Bearing:

@@ -10,7 +10,7 @@ from mcsec.ids import KeyId, PurposeTag, Tmgi
 from mcsec.keys.events import Event, KeyDeliveryRefused, KeyDestroyed, KeyReceived, KeyRenewalDue
 from mcsec.keys.key import Key, Scope
 from mcsec.keys.kinds import Traffic
-from mcsec.keys.policy import GroupRules, Question, Refuse, SenderKeys, decide
+from mcsec.keys.policy import Decision, GroupRules, Question, Refuse, SenderKeys, decide
 from mcsec.keys.provenance import Head, Record
 from mcsec.keys.reservation import Block, Reserve
 from mcsec.keys.rotation import STANDARD, RotationPolicy
@@ -312,8 +312,11 @@ class ServerEngine:
 
     def may_broadcast(self, group: str, now: float, rules: GroupRules = ABSENT) -> bool:
         """Whether there is a key under which floor control of ``group`` can go on a bearer."""
-        decision = decide(Question(Traffic.MBMS_FLOOR, group, rules=rules), self._keys, now)
-        return not isinstance(decision, Refuse)
+        return not isinstance(self.decide(Question(Traffic.MBMS_FLOOR, group, rules=rules), now), Refuse)
+
+    def decide(self, question: Question, now: float) -> Decision:
+        """What would be sent, under which key, and why: what is asked before every packet."""
+        return decide(question, self._keys, now)
 
     def tell(self, client: str, message: FloorMessage, now: float, leg: int = 0) -> Sent:
         """Floor control for one client in one of its calls, under its CSK, from the SSRC of :meth:`client_ssrc`."""

@@ -25,13 +25,14 @@ from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context, server_context
 from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
-from mcsec.server.admin import Admin
+from mcsec.server.admin import Admin, Explain
 from mcsec.server.bearers.running import Bearing, bearing
 from mcsec.server.calls.air import JointAir
-from mcsec.server.calls.groups import GroupTable
+from mcsec.server.calls.groups import GroupTable, found
 from mcsec.server.calls.service import Calls
 from mcsec.server.config import Configuration
 from mcsec.server.duty import Duty
+from mcsec.server.explaining import Explained, explain
 from mcsec.server.homegroups import HomeGroups
 from mcsec.server.key_desk import KeyDesk
 from mcsec.server.service import Identity, McServer
@@ -107,7 +108,9 @@ async def running(
                 async with (
                     bearing(config, server, told, now) as bearers,
                     Calls(server, table, config.calls(spks), now) as calls,
-                    serving(Admin(bearers, KeyDesk(server)).app(), config.admin),
+                    serving(
+                        Admin(bearers, KeyDesk(server), _explaining(server, table, now)).app(), config.admin
+                    ),
                 ):
                     hooks.append(calls.happened)
                     if bearers is not None:
@@ -292,3 +295,10 @@ async def _listen(config: Configuration, server: McServer) -> tuple[str, ...]:
         shown = f"[{bound_host}]" if ":" in bound_host else bound_host
         addresses.append(f"sip:{shown}:{bound_port};transport={transport.lower()}")
     return tuple(addresses)
+
+
+def _explaining(server: McServer, table: GroupTable, now: Callable[[], float]) -> Explain:
+    def rows(group: str, client: str) -> list[Explained]:
+        return explain(server.function.engine, group, client, found(table, group).rules, now())
+
+    return rows
