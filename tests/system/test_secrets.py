@@ -28,12 +28,6 @@ from support.secrets import Watch, forms, found, windows
 KINDS = {"MuSiK", "MSCCK", "CSK", "GMK", "MKFC"}
 
 
-@pytest.fixture(autouse=True)
-def _logs_where_they_were() -> object:
-    yield
-    structlog.reset_defaults()
-
-
 def play(
     watch: Watch,
     patch: pytest.MonkeyPatch,
