@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from mcsec.client.events import Affiliated, ProcedureFailed
 from mcsec.client.profile import Authorisation
-from mcsec.ids import PurposeTag
+from mcsec.ids import PurposeTag, Tmgi
 from mcsec.keys.events import KeyHeld
 from mcsec.keys.key import Scope
+from mcsec.keys.lifecycle import KeyState
 from mcsec.net.sip.refreshing import RetryTimes
 from mcsec.net.sip.registrar import RegistrarSettings
+from mcsec.server.announcement import Bearer
 from mcsec.server.events import ClientAuthorised
 from support.mc_clients import Heard
 from support.mc_server import ALICE, GROUP, clients, running
@@ -77,3 +80,15 @@ async def test_a_refresh_that_is_refused_brings_the_proof(tmp_path: Path) -> Non
         await mcx.until(lambda: len(alice.of(Affiliated)) == 2)
         assert musiks(alice) == held
         assert not alice.of(ProcedureFailed)
+
+
+async def test_a_bearer_is_withdrawn_with_more_than_one_key(tmp_path: Path) -> None:
+    """A refused write would leave a gap in the records, and then the server would not start any more."""
+    async with running(tmp_path) as mcx:
+        tmgi = Tmgi(3, "001", "01")
+        await mcx.server.announce(Bearer(tmgi, (1,), IPv4Address("239.1.1.1"), 4000))
+        await mcx.server.rotate_mscck(str(tmgi))
+        await mcx.server.withdraw(tmgi)
+    async with running(tmp_path) as again:
+        states = [epoch.state for epoch in again.server.function.engine.keydown.msccks[str(tmgi)].epochs]
+        assert states == [KeyState.REVOKED] * 2

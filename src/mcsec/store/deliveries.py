@@ -52,7 +52,7 @@ _SETTLE = (
 )
 _AGAIN = (
     update(deliveries)
-    .where(deliveries.c.key_id == bindparam("key"), deliveries.c.state.in_((DeliveryState.HELD,)))
+    .where(deliveries.c.key_id == bindparam("key"), deliveries.c.state == DeliveryState.HELD)
     .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=0, urgency=BULK)
 )
 _PARK = (
