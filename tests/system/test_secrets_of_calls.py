@@ -10,19 +10,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-import structlog
 
 from mcsec.cli.report import demo_lines
 from mcsec.lab.scenario import play as playing
 from mcsec.lab.scenario.format import parse
 from support.scenarios import SMALL
 from support.secrets import Watch, found
-
-
-@pytest.fixture(autouse=True)
-def _logs_where_they_were() -> object:
-    yield
-    structlog.reset_defaults()
 
 
 def test_nothing_of_a_key_gets_out_of_a_call(
