@@ -218,7 +218,8 @@ class CrashDomain:
             if lacking := needed - {str(key.key_id) for key in user.engine.keyring.keys}:
                 return f"{user.uri} lacks {lacking}"
             if user.client.calls:
-                return f"{user.uri} believes in a call"
+                states = [call.state.name for call in user.client.calls.values()]
+                return f"{user.uri} believes in a call: {states}"
             if user.groups is None:
                 return f"{user.uri} is not affiliated"
         return ""

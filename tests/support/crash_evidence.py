@@ -30,7 +30,7 @@ class Captures:
 
     domain: CrashDomain
     indexes: dict[tuple[KeyId, int, int], bytes] = field(default_factory=dict)
-    revoked: set[KeyId] = field(default_factory=set)
+    revoked: set[str] = field(default_factory=set)
     opened: int = 0
     unknown: int = 0
     media: int = 0
@@ -61,7 +61,7 @@ class Captures:
         assert key_id.tag in tags, f"a packet under a {key_id.tag.name}"
         assert word & _ENCRYPTED, "a packet in clear"
         assert octets[8:12] not in (b"MCPT", b"MCMC", b"MCPC", b"MCNC"), "a packet in clear"
-        assert key_id not in self.revoked, f"{key_id} was revoked before the server was killed"
+        assert str(key_id) not in self.revoked, f"{key_id} was revoked before the server was killed"
         place = (key_id, int.from_bytes(octets[4:8]), word & ~_ENCRYPTED)
         assert place not in self.indexes, f"used twice: key {key_id}, SSRC {place[1]:08x}, index {place[2]}"
         self.indexes[place] = octets

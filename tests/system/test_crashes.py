@@ -43,10 +43,12 @@ async def crash(directory: Path, kills: int, store: str = "") -> Crashes:
     return run
 
 
+@pytest.mark.slow
 async def test_a_server_on_a_file_is_killed_at_random_moments(tmp_path: Path) -> None:
     await crash(tmp_path / "domain", 5)
 
 
+@pytest.mark.slow
 @pytest.mark.peer(PROGRAM)
 async def test_a_server_on_postgresql_is_killed_at_random_moments(tmp_path: Path) -> None:
     with postgresql() as found:
