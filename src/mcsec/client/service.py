@@ -352,6 +352,8 @@ class McClient:
             self.failed(error)
         for report in self._radio.reports():
             self._reporter.report(report)
+        # Nor need it know our calls: a server that was killed at the wrong moment never says that they are over.
+        await asyncio.gather(*(call.refresh() for call in self._desk.calls.values()))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(work)

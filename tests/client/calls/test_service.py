@@ -13,20 +13,21 @@ from mcsec.client.audio import pcmu, speech
 from mcsec.client.calls import events
 from mcsec.client.calls.service import FloorNotGranted, McCall
 from mcsec.client.calls.states import CallState
-from mcsec.client.events import PacketDropped
+from mcsec.client.events import Affiliated, PacketDropped
 from mcsec.client.publishing import ServiceRefused
 from mcsec.errors import Forbidden, Refused, WrongState
 from mcsec.ids import PurposeTag
 from mcsec.keys.key import Key, Scope
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.inviting import CallRefused
+from mcsec.net.sip.refreshing import RetryTimes
 from mcsec.wire import sdp
-from mcsec.wire.mc_sip import McpttWarning
+from mcsec.wire.mc_sip import Lines, McpttWarning
 from mcsec.wire.rtcp.floor import FloorDeny, FloorRequest, FloorRevoke
 from mcsec.wire.rtcp.floor_values import DenyCause, FloorIndicator, RejectCause, RevokeCause
 from support.call_mcx import CallMcx
 from support.mc_clients import ALICE, BOB, GROUP, Heard, Pair, pair
-from support.scripted_mcx import PSI, fresh_key
+from support.scripted_mcx import PSI, Seen, fresh_key
 
 pytestmark = pytest.mark.anyio
 
@@ -337,3 +338,31 @@ async def test_a_description_changes_within_the_call() -> None:
         assert response.status == 488
         assert call.engine.terms.ssrc == 77, "the session is as it was"
         assert call.state is CallState.IN_CALL
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_who_registers_anew_asks_whether_its_call_goes_on(known: bool) -> None:
+    """A server that was killed before it wrote the call down never says that it is over."""
+    lost: list[bool] = []
+
+    def script(seen: Seen) -> tuple[int, Lines] | None:
+        return (503, ()) if seen.method == "REGISTER" and lost and lost.pop() else None
+
+    async with pair(mcx=CallMcx(script)) as both:
+        alice = both.add(expires=2, retry=RetryTimes(first=0.1, most=0.2, lost=0.05))
+        await alice.client.log_on([GROUP])
+        alice.client.engine.keyring.install(fresh_key(PurposeTag.GMK, Scope.of(GROUP)), signer="gms", now=0.0)
+        mcx = both.mcx
+        assert isinstance(mcx, CallMcx)
+        call = await alice.client.call(GROUP)
+        sip = await mcx.sip_of(mcx.legs[ALICE, GROUP])
+        if not known:
+            del mcx.endpoint.serving.usages[sip.dialog.id]
+        lost.append(True)
+        await both.mcx.until(lambda: len(alice.of(Affiliated)) == 2)
+        if known:
+            await asyncio.sleep(0.1)
+            assert call.state is CallState.IN_CALL
+        else:
+            await both.mcx.until(lambda: not alice.client.calls)
+            assert call.state is CallState.OVER

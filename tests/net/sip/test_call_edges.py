@@ -163,7 +163,7 @@ async def test_a_refresh_that_fails_ends_the_call(status: int, ended: bool) -> N
     async with phone() as (other, call, _):
         call._timer = SessionTimer(1800, True)
         other.reinvite_status = status
-        await call._refresh()
+        await call.refresh()
         assert call.ended.is_set() is ended
         if ended:
             assert str(status) in call.reason
@@ -187,7 +187,7 @@ async def test_a_peer_that_is_gone_ends_the_call_without_noise() -> None:
         assert other.writer is not None
         call._timer = SessionTimer(1800, True)
         call.dialog.target = "sip:bob@127.0.0.1:1;transport=tcp"
-        await call._refresh()
+        await call.refresh()
         assert call.reason == "the session could not be refreshed: sip.unreachable"
     async with phone() as (_, call, calling):
         call.dialog.target = "sip:bob@127.0.0.1:1;transport=tcp"

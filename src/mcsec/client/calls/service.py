@@ -122,6 +122,11 @@ class McCall:
             await self._part(self._sip)
         await self.until(lambda: self.state is CallState.OVER)
 
+    async def refresh(self) -> None:
+        """Ask the server whether it still knows the call, which is over where it does not."""
+        if self._sip is not None and self.state is CallState.IN_CALL:
+            await self._sip.refresh()
+
     async def until(self, condition: Callable[[], bool], within: float | None = None) -> None:
         """Wait until something is so. :raises TimeoutError: not in time."""
         async with asyncio.timeout(within):

@@ -108,6 +108,19 @@ class Call:
             response = await self._reinvite(body, content_type)
         return response
 
+    async def refresh(self) -> None:
+        """Ask the peer by a re-INVITE whether it still knows the session; the call is over where it does not."""
+        try:
+            response = await self.reinvite(self._body, self._content_type or "")
+        except WrongState:
+            # Another re-INVITE is under way, which refreshes the session as well.
+            return
+        except McsecError as error:
+            self._lose(f"the session could not be refreshed: {error.code}")
+            return
+        if not response.ok and self.state is CallState.CONFIRMED:
+            self._lose(f"the session could not be refreshed: {response.status}")
+
     async def _reinvite(self, body: bytes, content_type: str) -> Response:
         if self.state is not CallState.CONFIRMED or self._inviting:
             raise WrongState(f"a call that is {self.state} takes no re-INVITE now", code="sip.reinvite")
@@ -263,21 +276,9 @@ class Call:
         if self.state is not CallState.CONFIRMED:
             return
         if self._timer.ours:
-            self._serving.spawn(self._refresh())
+            self._serving.spawn(self.refresh())
         else:
             self._lose("the session was not refreshed")
-
-    async def _refresh(self) -> None:
-        try:
-            response = await self.reinvite(self._body, self._content_type or "")
-        except WrongState:
-            # Another re-INVITE is under way, which refreshes the session as well.
-            return
-        except McsecError as error:
-            self._lose(f"the session could not be refreshed: {error.code}")
-            return
-        if not response.ok and self.state is CallState.CONFIRMED:
-            self._lose(f"the session could not be refreshed: {response.status}")
 
     def _lose(self, reason: str) -> None:
         if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
