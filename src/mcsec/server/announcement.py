@@ -12,12 +12,12 @@ from mcsec.errors import DecodeError
 from mcsec.ids import Tmgi
 from mcsec.server.templates import MESSAGE, USER, BodyTemplate
 from mcsec.wire import mc_bodies, sdp_mcptt
+from mcsec.wire.codecs import SPOKEN, Codec, audio_line
 from mcsec.wire.mb2.values import ServiceArea
 from mcsec.wire.mbms_usage import Announcement, MbmsUsage
-from mcsec.wire.sdp import Attribute, Media
 
-#: What every client of ours can hear: AMR-WB, as TS 26.179 asks for.
-AUDIO = Media("audio", 9, "RTP/AVP", ("97",), (Attribute("rtpmap", "97 AMR-WB/16000"),))
+#: The profile of a placeholder: protection is not agreed on here, but says the group's document.
+_PROFILE = "RTP/AVP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,16 @@ class Bearer:
         return not self.groups or not self.groups.isdisjoint(groups)
 
 
-def template(bearer: Bearer, domain: str, origin_host: str, boundary: str) -> BodyTemplate:
-    """The announcement of a bearer, or of its end, but for user and MSCCK."""
+def template(
+    bearer: Bearer, domain: str, origin_host: str, boundary: str, codecs: tuple[Codec, ...] = SPOKEN
+) -> BodyTemplate:
+    """The announcement of a bearer, or of its end, but for user and MSCCK; ``codecs`` are those of calls on it."""
     if bearer.withdrawn:
         usage = MbmsUsage(announcements=(Announcement(tmgi=bearer.tmgi),))
         return BodyTemplate(mc_bodies.announcement(USER, None, usage), domain, boundary)
     subchannel = sdp_mcptt.GeneralPurpose(bearer.address, bearer.port, MESSAGE)
-    described = sdp_mcptt.announcement(f"- 0 0 IN IP4 {origin_host}", subchannel, AUDIO)
+    audio = audio_line(codecs, _PROFILE, sdp_mcptt.DISCARD_PORT)
+    described = sdp_mcptt.announcement(f"- 0 0 IN IP4 {origin_host}", subchannel, audio)
     usage = MbmsUsage(
         announcements=(
             Announcement(

@@ -77,7 +77,10 @@ class Bodies:
             raise InvalidValue(f"no bearer {tmgi} is announced", code="server.bearer")
         known = self._announcements.get(tmgi)
         if known is None or known[0] != bearer:
-            domain = self._function.settings.domain
-            known = (bearer, announcement.template(bearer, domain, self._host, self._boundary))
+            settings = self._function.settings
+            known = (
+                bearer,
+                announcement.template(bearer, settings.domain, self._host, self._boundary, settings.codecs),
+            )
             self._announcements[tmgi] = known
         return known[1], not bearer.withdrawn

@@ -9,7 +9,7 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mcsec.errors import InvalidValue
 from mcsec.keys.key import Key
@@ -35,8 +35,15 @@ from mcsec.server.subscribers import Subscribers
 from mcsec.store.config import ConfigError, StoreConfig
 from mcsec.store.config import of as store_of
 from mcsec.store.kek import Kek
+from mcsec.wire.codecs import KNOWN, SPOKEN
 
 Seconds = Annotated[float, Field(ge=0)]
+
+
+def _codec(name: str) -> str:
+    if name not in KNOWN:
+        raise ValueError(f"{name!r} is none of {', '.join(KNOWN)}")
+    return name
 
 
 class _Section(BaseModel):
@@ -106,6 +113,9 @@ class ServerSection(_Section):
     default_musik: bool = True
     key_lifetime: float = Field(default=86_400.0, ge=60)
     csk_lifetime: float = Field(default=0.0, ge=0)
+    codecs: Annotated[list[Annotated[str, AfterValidator(_codec)]], Field(min_length=1)] = [
+        codec.name for codec in SPOKEN
+    ]
     scopes: list[str] = ["3gpp:mc:ptt_service"]
     audience: list[str] = []
     id_claims: list[str] = list(ID_CLAIMS)
@@ -270,6 +280,7 @@ class Configuration:
                 section.default_musik,
                 section.key_lifetime,
                 section.csk_lifetime or None,
+                tuple(KNOWN[name] for name in dict.fromkeys(section.codecs)),
             ),
             EndpointSettings(
                 outbound=core, trust=trust, client_tls=tls, advertised=section.advertised or None

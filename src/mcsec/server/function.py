@@ -21,6 +21,7 @@ from mcsec.server.users import Users
 from mcsec.store import deliveries, server
 from mcsec.store.group_commit import Write
 from mcsec.store.wrapping import Wrapper
+from mcsec.wire.codecs import SPOKEN, Codec
 from mcsec.wire.xmlsec import XmlKeys
 
 MayJoin = Callable[[str, str], bool]
@@ -48,7 +49,7 @@ class FunctionSettings:
     ``csk_required``: nobody is authorised without uploading a CSK. ``most_groups``: affiliations of one user.
     ``default_musik``: groups without a MuSiK of their own share the domain's default one.
     ``lifetime``: of a MuSiK or MSCCK in seconds, None: no end. ``csk_lifetime``: seconds after which the server
-    replaces a CSK, None: never by itself.
+    replaces a CSK, None: never by itself. ``codecs``: of calls, as bearers are announced with.
     """
 
     domain: str
@@ -60,6 +61,7 @@ class FunctionSettings:
     default_musik: bool = True
     lifetime: float | None = 86_400.0
     csk_lifetime: float | None = None
+    codecs: tuple[Codec, ...] = SPOKEN
 
 
 @dataclass(slots=True)

@@ -18,7 +18,8 @@ from mcsec.wire.sdp import Attribute, Connection, Media, Session
 _APPLICATION = "application"
 _PROTOCOL = "udp"
 _FORMAT = "MCPTT"
-_DISCARD_PORT = 9
+#: Port of a line that leads nowhere yet.
+DISCARD_PORT = 9
 _FLOOR_CLAUSE = "TS 24.380 12.1.2.2"
 _NUMBER = re.compile(r"\d{1,10}\Z", re.ASCII)
 
@@ -166,9 +167,9 @@ def announcement(
             general.kind, general.port, general.protocol, general.formats, keys, connection=general.connection
         ),
         Media(
-            audio.kind, _DISCARD_PORT, audio.protocol, audio.formats, audio.attributes, audio.title, nowhere
+            audio.kind, DISCARD_PORT, audio.protocol, audio.formats, audio.attributes, audio.title, nowhere
         ),
-        floor_line(_DISCARD_PORT, FloorParameters(), nowhere),
+        floor_line(DISCARD_PORT, FloorParameters(), nowhere),
     )
     return Announced(Session(origin, media=lines), gpms=1, audio_line=2, floor_line=3)
 
@@ -185,7 +186,7 @@ def general_purpose(session: Session, gpms: int) -> GeneralPurpose:
             "the general purpose line is no m=application", code="sdp.gpms", clause="TS 24.379 14.2.2"
         )
     address = session.where(line).address
-    if line.port in (0, _DISCARD_PORT) or address.is_unspecified:
+    if line.port in (0, DISCARD_PORT) or address.is_unspecified:
         raise DecodeError(
             "the general purpose line leads nowhere", code="sdp.gpms", clause="TS 24.379 14.2.2"
         )

@@ -7,12 +7,13 @@ from array import array
 from typing import Final
 
 from mcsec.errors import InvalidValue
+from mcsec.wire.codecs import PCMU
 
-PAYLOAD_TYPE: Final = 0
+PAYLOAD_TYPE: Final = PCMU.payload_type
 """The static RTP payload type of PCMU."""
-RATE: Final = 8000
+RATE: Final = PCMU.rate
 """Samples a second, which is also the RTP clock."""
-FRAME: Final = 160
+FRAME: Final = RATE * PCMU.frame // 1000
 """Samples of a frame of 20 ms."""
 FRAME_SECONDS: Final = FRAME / RATE
 SILENCE: Final = b"\xff"

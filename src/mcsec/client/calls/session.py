@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from mcsec.client.audio import pcmu
 from mcsec.errors import Refused
-from mcsec.wire.sdp import Attribute, Connection, Media, Session
+from mcsec.wire.codecs import SPOKEN, audio_line
+from mcsec.wire.sdp import Connection, Media, Session
 from mcsec.wire.sdp_mcptt import FloorParameters, floor_line, floor_parameters, is_floor_line
 
 Address = tuple[str, int]
 """A host, as an address, and a UDP port."""
 
 _PROTECTED = "RTP/SAVP"
-_FORMAT = str(pcmu.PAYLOAD_TYPE)
+_FORMATS = frozenset(codec.format for codec in SPOKEN)
+_HINT = f"{', '.join(codec.name for codec in SPOKEN)} is spoken here"
 _CLAUSE = "TS 24.379 6.2.1"
 
 
@@ -45,14 +46,7 @@ def describe(number: int, floor: Address, media: Address, parameters: FloorParam
     :param number: names the session in ``o=``, the same for the whole call.
     """
     where = ip_address(media[0])
-    audio = Media(
-        "audio",
-        media[1],
-        _PROTECTED,
-        (_FORMAT,),
-        (Attribute("rtpmap", f"{_FORMAT} PCMU/{pcmu.RATE}"), Attribute("ptime", "20")),
-        title="speech",
-    )
+    audio = audio_line(SPOKEN, _PROTECTED, media[1])
     return Session(
         f"- {number} 1 IN IP{where.version} {where}",
         connection=Connection(where),
@@ -63,8 +57,8 @@ def describe(number: int, floor: Address, media: Address, parameters: FloorParam
 def read(session: Session) -> Terms:
     """What the other side describes.
 
-    :raises Refused: ``call.media-clear`` media in clear; ``call.codec`` no PCMU; ``call.sdp`` no audio or floor line
-        that leads somewhere.
+    :raises Refused: ``call.media-clear`` media in clear; ``call.codec`` no codec of ours; ``call.sdp`` no audio or
+        floor line that leads somewhere.
     :raises DecodeError: a line is broken.
     """
     audio = [line for line in session.media if line.kind == "audio" and line.port]
@@ -79,9 +73,9 @@ def read(session: Session) -> Terms:
             clause="TS 24.380 13.1",
             hint="this client takes part in calls under a GMK only",
         )
-    spoken = [line for line in protected if _FORMAT in line.formats]
+    spoken = [line for line in protected if not _FORMATS.isdisjoint(line.formats)]
     if not spoken:
-        raise Refused("no codec in common", code="call.codec", clause=_CLAUSE, hint="PCMU is spoken here")
+        raise Refused("no codec in common", code="call.codec", clause=_CLAUSE, hint=_HINT)
     return Terms(_place(session, floor[0]), _place(session, spoken[0]), floor_parameters(floor[0]))
 
 
