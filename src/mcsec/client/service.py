@@ -21,35 +21,34 @@ from mcsec._core import Secret
 from mcsec.client.affiliation_watch import AffiliationWatch
 from mcsec.client.airwaves import Airwaves
 from mcsec.client.announcement import Announcements
+from mcsec.client.arrivals import Arrivals
 from mcsec.client.calls.desk import CallDesk
 from mcsec.client.calls.engine import Wish
 from mcsec.client.calls.service import McCall
 from mcsec.client.content import Content, ContentWriter
 from mcsec.client.copies import Copies
-from mcsec.client.engine import Carrier, ClientEngine
+from mcsec.client.engine import ClientEngine
 from mcsec.client.events import (
     Affiliated,
     LoggedOff,
-    MessageRefused,
     ProcedureFailed,
     RegistrationChanged,
     ServiceAuthorised,
 )
-from mcsec.client.inbox import ACCEPT, Arrival, Inbox
+from mcsec.client.inbox import Inbox
 from mcsec.client.link import Link
 from mcsec.client.listening import ListeningSide
 from mcsec.client.profile import Authorisation, Profile
 from mcsec.client.publishing import Publication, ServiceRefused
-from mcsec.client.radio import RadioSide
-from mcsec.client.refusals import answer_to
+from mcsec.client.radio import Output, RadioSide
 from mcsec.client.registration import Registering
 from mcsec.client.reporting import Reporter
+from mcsec.client.timer import Timer
 from mcsec.errors import McsecError, PeerError, Refused, WrongState
 from mcsec.ids import KeyId
-from mcsec.keys.events import DownloadRefused, Event
+from mcsec.keys.events import Event
 from mcsec.net.media_ports import PortPool
 from mcsec.net.sip.auth import DigestClient
-from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.invited import IncomingCall
 from mcsec.net.sip.message import Request, Response
 from mcsec.wire.mbms_usage import Suspension
@@ -63,7 +62,6 @@ class McClient:
 
     :ivar engine: its keys and what they open.
     :ivar on_call: told each call that begins, before anything is heard of it.
-    :ivar refused: MESSAGEs and INVITEs that changed nothing, counted by code; ``taken`` counts the other MESSAGEs.
     """
 
     def __init__(
@@ -85,18 +83,19 @@ class McClient:
         :param credentials: for a registrar that asks for digest authentication.
         """
         self.profile, self.engine = profile, engine
-        self.refused: Counter[str] = Counter()
-        self.taken = 0
         self.on_call: Callable[[McCall], None] = lambda call: None
         self._token, self._clock, self._tell = token, clock, on_event
         self._radio = radio
         self._announcements = Announcements(engine, radio)
         self._inbox = Inbox(profile, engine, self._announcements)
+        self._timer = Timer(engine, radio, self._carry_out, on_event, clock)
+        arm = self._timer.arm
+        self._arrivals = Arrivals(profile, engine, self._inbox, self._carry_out, arm, on_event, clock)
         self._writer = ContentWriter(profile, engine)
         self._reporter = Reporter(link, self._writer, profile.impu, on_event, self.failed, clock)
         copies = Copies()
         self._listening = ListeningSide(
-            engine, radio, airwaves, self._heard, self._reporter.report, self._arm, clock, copies
+            engine, radio, airwaves, self._heard, self._reporter.report, arm, clock, copies
         )
         self._desk = CallDesk(
             profile,
@@ -109,8 +108,8 @@ class McClient:
             on_event=on_event,
             on_call=lambda call: self.on_call(call),
             on_calls=self._calls_moved,
-            on_timers=self._arm,
-            refused=self.refused,
+            on_timers=arm,
+            refused=self._arrivals.refused,
             clock=clock,
         )
         self._settings = self._publication(link, "service authorisation", POC_SETTINGS_EVENT)
@@ -124,7 +123,6 @@ class McClient:
         self._logged_on = False
         self._started = False
         self._again: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def contact_user(self) -> str:
@@ -148,6 +146,7 @@ class McClient:
         :raises PeerError: nobody answered. :raises WrongState: no keys for the present key period.
         """
         self._logged_on = True
+        self._timer.start()
         await self._registering.start()
         await self._authorise()
         self._started = True
@@ -170,6 +169,16 @@ class McClient:
         self._groups = wanted
         self._listening.groups = self._heard_groups()
         self._tell(Affiliated(self._clock(), self.profile.mc_service_id, wanted))
+
+    @property
+    def refused(self) -> Counter[str]:
+        """MESSAGEs and INVITEs that changed nothing, counted by code."""
+        return self._arrivals.refused
+
+    @property
+    def taken(self) -> int:
+        """How many MESSAGEs had an effect."""
+        return self._arrivals.taken
 
     @property
     def calls(self) -> Mapping[str, McCall]:
@@ -216,7 +225,7 @@ class McClient:
     def moved(self, area: int | None) -> None:
         """The client is in another service area, or out of all."""
         self._listening.carry_out(self._radio.moved(area, self._clock()))
-        self._arm()
+        self._timer.arm()
 
     async def report_suspension(self, suspension: Suspension) -> None:
         """Tell the server which bearers the network is about to suspend.
@@ -253,8 +262,7 @@ class McClient:
             await self._registering.stop()
         finally:
             self._settings.forget()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._timer.stop()
             self._announcements.clear()
             self._listening.close()
             self._groups, self._csk = (), None
@@ -266,33 +274,16 @@ class McClient:
 
     def group_key(self, message: bytes, gms: str) -> None:
         """A key message that was fetched from the GMS ``gms``: its key goes into the keyring, or it is refused."""
-        now = self._clock()
-        try:
-            happened = self.engine.key_message(message, Carrier.GROUP_KEYS, now)
-        except PeerError as error:
-            self.refused[error.code] += 1
-            happened = [DownloadRefused(now, gms, error.code, str(error))]
-        for event in happened:
-            self._tell(event)
-        self._arm()
+        self._arrivals.group_key(message, gms)
 
     def message(self, request: Request) -> Response:
         """The answer to a MESSAGE, once its effect is there."""
-        now = self._clock()
-        try:
-            if not self._logged_on:
-                raise Refused("nobody is logged on", code="client.logged-off")
-            happened, outputs = self._inbox.message(Arrival.of(request), now)
-        except PeerError as error:
-            return self._refuse(request, error, now)
-        self.taken += 1
-        for event in happened:
-            self._tell(event)
-        self._listening.carry_out(outputs)
-        self._arm()
-        return make_response(request, 200)
+        return self._arrivals.message(request, self._logged_on)
 
     # --- inside
+
+    def _carry_out(self, outputs: Iterable[Output]) -> None:
+        self._listening.carry_out(outputs)
 
     def _heard(self, event: Event) -> None:
         """Something happened on a bearer."""
@@ -307,17 +298,6 @@ class McClient:
         self._listening.groups = self._heard_groups()
         if group not in self._listening.groups:
             self._listening.carry_out(self._radio.unmapped(group))
-
-    def _refuse(self, request: Request, error: PeerError, now: float) -> Response:
-        answer = answer_to(error)
-        self.refused[error.code] += 1
-        sender = request.headers.get("P-Asserted-Identity") or request.from_.uri
-        self._tell(MessageRefused(now, sender, answer.status, error.code, str(error)))
-        warning = answer.warning_header(self.profile.domain)
-        headers = [] if warning is None else [warning]
-        if answer.accept:
-            headers.append(("Accept", ACCEPT))
-        return make_response(request, answer.status, headers=headers)
 
     def _publication(self, link: Link, procedure: str, event: str) -> Publication:
         return Publication(link, procedure, event, self.profile.impu, self.failed)
@@ -365,28 +345,3 @@ class McClient:
         else:
             event = ProcedureFailed(self._clock(), error.code, 0, str(error))
         self._tell(event)
-
-    def _arm(self) -> None:
-        """One timer for keys and bearers. When it is early, it is set again."""
-        due = min(
-            (timer for timer in (self._radio.next_timer(), self.engine.next_timer()) if timer is not None),
-            default=None,
-        )
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
-        if due is not None and self._logged_on:
-            wait = max(0.0, due - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(min(wait, _LONGEST), self._poll)
-
-    def _poll(self) -> None:
-        self._timer = None
-        now = self._clock()
-        for event in self.engine.poll(now):
-            self._tell(event)
-        self._listening.carry_out(self._radio.poll(now))
-        self._arm()
-
-
-#: Seconds after which the timers are looked at again in any case: packets and a set clock move them.
-_LONGEST = 3600.0

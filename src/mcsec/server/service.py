@@ -17,13 +17,11 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
 
-from mcsec.errors import McsecError, WrongState
+from mcsec.errors import McsecError
 from mcsec.ids import KeyId, PurposeTag, Tmgi
 from mcsec.keys.events import Event
 from mcsec.keys.key import DEFAULT, Scope
@@ -38,20 +36,22 @@ from mcsec.net.sip.settings import EndpointSettings
 from mcsec.server import csk_update, keymaking, planning
 from mcsec.server.affiliation_notices import AffiliationNotices
 from mcsec.server.announcement import Bearer
-from mcsec.server.beginning import Beginning, Watch, answer, by_the_clock
+from mcsec.server.beginning import Watch
 from mcsec.server.delivering import Delivering, DeliverySettings
 from mcsec.server.duty import Duty
 from mcsec.server.engine import ServerEngine
-from mcsec.server.events import ClockJumped, StoreRefused, UpkeepFailed
+from mcsec.server.events import StoreRefused, UpkeepFailed
 from mcsec.server.function import Done, Function, FunctionSettings, MayJoin
-from mcsec.server.indexes import IndexesWanted, StoredIndexes
+from mcsec.server.indexes import StoredIndexes
 from mcsec.server.locations import Locations, Place
 from mcsec.server.planning import Plan
 from mcsec.server.requests import Requests, Verify
 from mcsec.server.resume import resume
 from mcsec.server.senders import Senders
+from mcsec.server.sending import Sending
 from mcsec.server.subscribers import Credentials, Subscribers
-from mcsec.store import deliveries, server
+from mcsec.server.upkeep import Upkeep
+from mcsec.store import deliveries
 from mcsec.store.calls import StoredCall, load_calls
 from mcsec.store.database import Database, StoreError
 from mcsec.store.group_commit import GroupCommit, Write
@@ -59,8 +59,6 @@ from mcsec.store.server_load import load
 from mcsec.store.witness import Witness
 
 T = TypeVar("T")
-#: Seconds between looks at registrations that are over, and at the longest between looks at keys.
-_LOOK = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +113,18 @@ class McServer:
         self.events: Counter[str] = Counter()
         self._hooks: list[Callable[[Event], None]] = []
         self._on_invite: OnInvite | None = None
-        self._indexes = StoredIndexes()
+        indexes = StoredIndexes()
         engine = ServerEngine(
             settings.function.domain,
             identity.initiator,
             identity.clients,
             identity.receiver,
             settings.rotation,
-            self._indexes,
+            indexes,
         )
         self.function = Function(engine, database.wrapper, settings.function, may_join)
-        self._duty = duty
         self._writer = GroupCommit(database, self._store_refused, None if duty is None else duty.fence)
+        self._sending = Sending(self.function, indexes, self._writer, duty, self.carry_out, clock)
         senders = Senders(settings.sip.trust, Credentials(subscribers) if subscribers is not None else None)
         self._senders = senders
         self._locations = Locations(settings.sip.outbound, settings.registrar)
@@ -148,7 +146,6 @@ class McServer:
     async def __aenter__(self) -> Self:
         now = self._clock()
         found = await self._watch.begin(now)
-        self._watch.jump(now, time.monotonic())
         state = await load(self._database)
         resume(self.function, state, self._clock())
         self._locations.restore(state.users)
@@ -166,8 +163,17 @@ class McServer:
             self._settings.delivery,
             self._settings.origin_host,
         )
-        await self._start(found)
-        self._tasks = [asyncio.create_task(self._delivering.run()), asyncio.create_task(self._look_after())]
+        upkeep = Upkeep(
+            self.function,
+            self._watch,
+            self._settings.delivery.longest,
+            self.carry_out,
+            self._tell,
+            self.tell_failure,
+            self._clock,
+        )
+        await upkeep.begin(found)
+        self._tasks = [asyncio.create_task(self._delivering.run()), asyncio.create_task(upkeep.run())]
         return self
 
     async def __aexit__(
@@ -244,44 +250,17 @@ class McServer:
         return counted
 
     async def send(self, produce: Callable[[float], T]) -> T:
-        """What ``produce(now)`` sends by the engine, when all that it rests on is on the disk: the packet indexes that
-        it needs, and where its key is in its life.
-
-        ``produce`` is called again until there are indexes; it must do nothing else before it sends.
-
-        :raises WrongState: another server is on duty, or may be.
-        """
-        while True:
-            if not self._on_duty:
-                raise WrongState("another server is on duty", code="server.not-on-duty")
-            try:
-                sent = produce(self._clock())
-            except IndexesWanted:
-                await self._reserve()
-                continue
-            await self._reserve()
-            await self.carry_out(self.function.done([]))
-            await self._writer.settled()
-            if self._on_duty:
-                return sent
+        """As :meth:`mcsec.server.sending.Sending.send`."""
+        return await self._sending.send(produce)
 
     def send_now(self, produce: Callable[[float], T]) -> T | None:
-        """What :meth:`send` gives where nothing has to be waited for; otherwise None, and nothing was made."""
-        if not (self._writer.at_rest and self._on_duty):
-            return None
-        try:
-            return produce(self._clock())
-        except IndexesWanted:
-            return None
-
-    @property
-    def _on_duty(self) -> bool:
-        return self._duty is None or self._duty.ours
+        """As :meth:`mcsec.server.sending.Sending.send_now`."""
+        return self._sending.send_now(produce)
 
     @property
     def owes(self) -> bool:
-        """Whether indexes are to be reserved, or records written, that nothing has waited for."""
-        return self._indexes.wanting or bool(self.function.engine.records)
+        """As :attr:`mcsec.server.sending.Sending.owes`."""
+        return self._sending.owes
 
     # --- for calls
 
@@ -316,56 +295,11 @@ class McServer:
 
     # --- inside
 
-    async def _start(self, found: Beginning) -> None:
-        now = self._clock()
-        done = answer(self.function, found, now)
-        done += keymaking.poll(self.function, now)
-        done += by_the_clock(self.function, now, self._settings.delivery.longest)
-        done += keymaking.expire_users(self.function, now)
-        if self._settings.function.default_musik and None not in self.function.engine.keydown.musiks:
-            done += keymaking.make_musik(self.function, DEFAULT, now)
-        await self.carry_out(done)
-        await self._watch.note(self._clock(), self.tell_failure)
-
     async def carry_out(self, done: Done) -> None:
         """Commit what a procedure did, then publish it; keys that are due may be sent now."""
         await self._writer.write(done.writes)
         self._tell(done.events)
         self._wake()
-
-    async def _reserve(self) -> None:
-        """Reserve what is wished for: in one transaction, durably, and only then granted."""
-        wishes = self._indexes.take()
-        if not wishes:
-            return
-        try:
-            blocks = await self._writer.run(lambda connection: server.reserve_blocks(connection, wishes))
-        except StoreError:
-            for wish in wishes:
-                self.function.engine.not_granted(wish)
-            raise
-        for block in blocks:
-            self.function.engine.grant(block)
-
-    async def _look_after(self) -> None:
-        """Switches, renewals and expiries, when they are due."""
-        looked = self._clock()
-        while True:
-            due = self.function.engine.next_timer()
-            now = self._clock()
-            await asyncio.sleep(_LOOK if due is None else min(max(due - now, 0.01), _LOOK))
-            now = self._clock()
-            with suppress(StoreError):
-                if jumped := self._watch.jump(now, time.monotonic()):
-                    looked = -inf
-                    self._tell([ClockJumped(now, jumped)])
-                    await self.carry_out(by_the_clock(self.function, now, self._settings.delivery.longest))
-                await self.carry_out(keymaking.poll(self.function, now))
-                if now - looked >= _LOOK:
-                    looked = now
-                    await self.carry_out(keymaking.expire_users(self.function, now))
-                    await self.carry_out(csk_update.replace_outdated_csks(self.function, now))
-                    await self._watch.note(self._clock(), self.tell_failure)
 
     async def _invited(self, incoming: IncomingCall) -> None:
         if self._on_invite is None:
