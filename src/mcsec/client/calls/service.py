@@ -11,6 +11,7 @@ from contextlib import suppress
 from mcsec.client.audio import pcmu
 from mcsec.client.audio.arrival import Frame
 from mcsec.client.calls.engine import CallEngine, Output, Play, SendFloor, SendMedia
+from mcsec.client.calls.events import FloorDenied
 from mcsec.client.calls.session import Address, Terms, describe
 from mcsec.client.calls.states import CallState
 from mcsec.client.floor import State
@@ -18,6 +19,7 @@ from mcsec.errors import PeerError, WrongState
 from mcsec.keys.events import Event
 from mcsec.net.media_ports import PortPool
 from mcsec.net.sip.calls import Call
+from mcsec.wire.rtcp.floor_values import DenyCause
 from mcsec.wire.sdp import Session
 from mcsec.wire.sdp_mcptt import FloorParameters
 
@@ -25,6 +27,13 @@ from mcsec.wire.sdp_mcptt import FloorParameters
 _EARLY = 64
 #: Seconds that the answer to our BYE may take before the call counts as left all the same.
 _PARTING = 5.0
+#: Seconds after which a user who is alone in the call asks again.
+_ALONE = 0.1
+#: What the user is told; None: the server said nothing.
+_WHY: dict[int | None, str] = {
+    None: "the server does not answer",
+    **{cause: cause.name.lower().replace("_", " ") for cause in DenyCause},
+}
 
 OnAudio = Callable[[Frame, float], None]
 """Told each frame that is heard, and when."""
@@ -57,6 +66,7 @@ class McCall:
         self.inviting: asyncio.Future[Call] | None = None
         self._tell, self._on_over, self._clock = tell, on_over, clock
         self._number = secrets.randbits(31)
+        self._denied: int | None = None
         self._early: list[tuple[bytes, Address, bool]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -84,6 +94,7 @@ class McCall:
 
     def press(self) -> None:
         """Ask for the floor. :raises Forbidden: there is no key to talk under."""
+        self._denied = None
         self.carry_out(self.engine.press(self._clock()))
 
     def release(self) -> None:
@@ -99,7 +110,8 @@ class McCall:
 
         The number of frames that were said; fewer than there are when the floor was revoked or the call ended.
 
-        :param within: seconds to wait for the floor. :raises FloorNotGranted: it was not granted.
+        :param within: seconds to wait for the floor, and for somebody to talk to.
+        :raises FloorNotGranted: it was not granted.
         :raises Forbidden: there is no key to talk under. :raises InvalidValue: no samples of 16 bits.
         """
         codes = pcmu.encode(samples)
@@ -175,6 +187,8 @@ class McCall:
             elif isinstance(output, Play):
                 self.on_audio(output.frame, self._clock())
             else:
+                if isinstance(output, FloorDenied):
+                    self._denied = output.cause
                 self._tell(output)
         self._changed.set()
         if self.state is CallState.OVER:
@@ -195,22 +209,32 @@ class McCall:
     # --- inside
 
     async def _get_floor(self, within: float) -> None:
-        floor = self.engine.floor
-        if floor.state is not State.PENDING_REQUEST and not floor.may_talk:
-            # After a burst the server may still have to say that nobody talks.
-            await self._settled(lambda: floor.state is not State.PENDING_RELEASE, within)
-            self.press()
-        await self._settled(lambda: floor.state not in (State.PENDING_REQUEST, State.QUEUED), within)
-        if not floor.may_talk:
-            raise FloorNotGranted(f"the floor of {self.group} was not granted")
+        floor, loop = self.engine.floor, asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while True:
+            if floor.state is not State.PENDING_REQUEST and not floor.may_talk:
+                # After a burst the server may still have to say that nobody talks.
+                await self._settled(lambda: floor.state is not State.PENDING_RELEASE, deadline)
+                self.press()
+            await self._settled(lambda: floor.state not in (State.PENDING_REQUEST, State.QUEUED), deadline)
+            if floor.may_talk:
+                return
+            if self._denied != DenyCause.ONLY_ONE_PARTICIPANT or loop.time() + _ALONE >= deadline:
+                raise self._not_granted(_WHY.get(self._denied, "for another reason"))
+            # The others are on their way: the server calls them while the first one already asks.
+            await asyncio.sleep(_ALONE)
 
-    async def _settled(self, condition: Callable[[], bool], within: float) -> None:
+    async def _settled(self, condition: Callable[[], bool], deadline: float) -> None:
         try:
-            await self.until(lambda: condition() or self.state is not CallState.IN_CALL, within)
+            async with asyncio.timeout_at(deadline):
+                await self.until(lambda: condition() or self.state is not CallState.IN_CALL)
         except TimeoutError:
-            raise FloorNotGranted(
-                f"the floor of {self.group} was not granted in {within:g} seconds"
-            ) from None
+            raise self._not_granted("not in time") from None
+        if self.state is not CallState.IN_CALL:
+            raise self._not_granted("the call is over")
+
+    def _not_granted(self, why: str) -> FloorNotGranted:
+        return FloorNotGranted(f"the floor of {self.group} was not granted: {why}")
 
     async def _say(self, frames: list[bytes]) -> int:
         loop = asyncio.get_running_loop()
