@@ -9,13 +9,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import Connection, Executable, bindparam, delete, func, literal, select, update
+from sqlalchemy import Connection, Executable, Select, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from mcsec.ids import KeyId
 from mcsec.store.group_commit import Write
-from mcsec.store.server_tables import NEVER, DeliveryState, affiliations, deliveries, users
+from mcsec.store.server_tables import NEVER, NO_PATH, DeliveryState, affiliations, deliveries, users
 
+#: The reason of an accepted delivery by which the client was told of a revocation.
+REVOKED = "revoked"
 #: Order in which deliveries are claimed: who just came goes before a domain that is being rekeyed.
 LATE_JOINER, BULK = 0, 1
 
@@ -50,6 +52,8 @@ _SETTLE = (
     .where(deliveries.c.id == bindparam("row"))
     .values(state=bindparam("state_"), due=bindparam("due_"), reason=bindparam("reason_"))
 )
+# Whoever is on duty may have changed a row meanwhile: its client came anew, its key is gone.
+_SETTLE_SENT = _SETTLE.where(deliveries.c.state == DeliveryState.SENT)
 _AGAIN = (
     update(deliveries)
     .where(deliveries.c.key_id == bindparam("key"), deliveries.c.state == DeliveryState.HELD)
@@ -60,14 +64,22 @@ _PARK = (
     .where(deliveries.c.mc_service_id == bindparam("user"), deliveries.c.state < DeliveryState.HELD)
     .values(state=DeliveryState.WANTED, due=NEVER)
 )
+_GIVE_BACK = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("row"), deliveries.c.state == DeliveryState.SENT)
+    .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=deliveries.c.attempts - 1)
+)
 _UNPARK = (
     update(deliveries)
-    .where(deliveries.c.mc_service_id == bindparam("user"), deliveries.c.state != DeliveryState.HELD)
+    .where(
+        deliveries.c.mc_service_id == bindparam("user"),
+        deliveries.c.state != DeliveryState.HELD,
+        deliveries.c.state != DeliveryState.ACCEPTED,
+    )
     .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=0, urgency=LATE_JOINER)
 )
 
 
-# A row of its own name is what PostgreSQL asks once, however it plans the rest.
 _UNSTICK = (
     update(deliveries)
     .where(
@@ -86,14 +98,36 @@ _OPEN_ROWS = (
     )
     .order_by(deliveries.c.urgency, deliveries.c.due)
     .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-    .cte("open_rows")
+    .with_for_update(skip_locked=True, of=deliveries)
 )
-_CLAIM = (
-    update(deliveries)
-    .where(deliveries.c.id.in_(select(_OPEN_ROWS.c.id)))
-    .values(state=DeliveryState.SENT, due=bindparam("lease"), attempts=deliveries.c.attempts + 1)
-    .returning(deliveries.c.id, deliveries.c.mc_service_id, deliveries.c.key_id, deliveries.c.attempts)
+_ROUTED_ROWS = _OPEN_ROWS.where(
+    select(users.c.mc_service_id)
+    .where(
+        users.c.mc_service_id == deliveries.c.mc_service_id,
+        users.c.path != NO_PATH,
+        users.c.expires > bindparam("now"),
+    )
+    .exists()
+)
+
+
+def _claiming(rows: Select[tuple[int]]) -> Executable:
+    # A row of its own name is what PostgreSQL asks once, however it plans the rest.
+    found = rows.cte("open_rows")
+    return (
+        update(deliveries)
+        .where(deliveries.c.id.in_(select(found.c.id)))
+        .values(state=DeliveryState.SENT, due=bindparam("lease"), attempts=deliveries.c.attempts + 1)
+        .returning(deliveries.c.id, deliveries.c.mc_service_id, deliveries.c.key_id, deliveries.c.attempts)
+    )
+
+
+_CLAIM, _CLAIM_ROUTED = _claiming(_OPEN_ROWS), _claiming(_ROUTED_ROWS)
+_ANSWERED = (
+    select(deliveries)
+    .where(deliveries.c.state > DeliveryState.FAILED)
+    .order_by(deliveries.c.id)
+    .limit(bindparam("most"))
 )
 _NEXT_DUE = (
     select(deliveries.c.due)
@@ -155,6 +189,27 @@ def settle(row: int, state: DeliveryState, due: float = NEVER, reason: str = "")
     return Write(_SETTLE, {"row": row, "state_": int(state), "due_": due, "reason_": reason[:200]})
 
 
+def settle_sent(row: int, state: DeliveryState, due: float = NEVER, reason: str = "") -> Write:
+    """As :func:`settle`, by a server that is not on duty: only where nobody else changed the row meanwhile."""
+    values = {"row": row, "state_": int(state), "due_": due, "reason_": reason[:200]}
+    return Write(_SETTLE_SENT, values)
+
+
+def accepted(rows: Collection[int], revoked: bool) -> Write:
+    """Clients said that they have what these deliveries brought; the server on duty is to note it.
+
+    ``revoked``: what they were told of is that the key is revoked.
+    """
+    sent = update(deliveries).where(deliveries.c.id.in_(rows), deliveries.c.state == DeliveryState.SENT)
+    reason = REVOKED if revoked else ""
+    return Write(sent.values(state=int(DeliveryState.ACCEPTED), due=NEVER, reason=reason), {})
+
+
+def give_back(row: int, now: float) -> Write:
+    """A delivery that was claimed and did not leave: whoever comes next may claim it at once."""
+    return Write(_GIVE_BACK, {"row": row, "due_": now})
+
+
 def settle_held(rows: Collection[int]) -> Write:
     """Clients said that they have what these deliveries brought: one statement for all of them."""
     held = update(deliveries).where(deliveries.c.id.in_(rows))
@@ -176,17 +231,54 @@ def unpark(user: str, now: float) -> Write:
     return Write(_UNPARK, {"user": user, "due_": now})
 
 
-def claim(connection: Connection, most: int, now: float, lease: float, urgency: int = BULK) -> list[Claimed]:
+def claim(
+    connection: Connection,
+    most: int,
+    now: float,
+    lease: float,
+    urgency: int = BULK,
+    *,
+    routed: bool = False,
+) -> list[Claimed]:
     """Take up to ``most`` deliveries that are due, the urgent ones first; nobody else gets them before ``lease``.
 
-    ``urgency``: none that is less urgent.
+    ``urgency``: none that is less urgent. ``routed``: only those to clients that are reached by the way that Path gave
+    (RFC 3327), so by any server.
 
     Rows whose lease ended are taken again: whoever had them was killed, or gave up. Delivering twice is harmless.
     """
-    taken = connection.execute(_CLAIM, {"most": most, "now": now, "lease": lease, "class": urgency})
+    claiming = _CLAIM_ROUTED if routed else _CLAIM
+    taken = connection.execute(claiming, {"most": most, "now": now, "lease": lease, "class": urgency})
     # Of one key there are many.
     keys = cache(KeyId)
     return [Claimed(row, user, keys(key_id), attempt) for row, user, key_id, attempt in taken]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a client answered another server: that it has what ``row`` brought, or ``reason`` why not.
+
+    ``revoked``: what the client was told of is that the key is revoked.
+    """
+
+    row: Claimed
+    accepted: bool
+    revoked: bool
+    reason: str
+
+
+def answered(connection: Connection, most: int) -> list[Answered]:
+    """Up to ``most`` answers that other servers were given and the one on duty has not noted."""
+    keys = cache(KeyId)
+    return [
+        Answered(
+            Claimed(row.id, row.mc_service_id, keys(row.key_id), row.attempts),
+            row.state == DeliveryState.ACCEPTED,
+            row.state == DeliveryState.ACCEPTED and row.reason == REVOKED,
+            row.reason,
+        )
+        for row in connection.execute(_ANSWERED, {"most": most})
+    ]
 
 
 def next_due(connection: Connection) -> float | None:

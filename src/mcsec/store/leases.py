@@ -45,10 +45,14 @@ def take(connection: Connection, name: str, holder: str, now: float, seconds: fl
 
 def take_now(connection: Connection, name: str, holder: str, seconds: float) -> Lease | None:
     """As :func:`take`, by the clock of the database, so that the clocks of machines may differ."""
-    now = time.time()
-    if connection.dialect.name == "postgresql":
-        now = float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
-    return take(connection, name, holder, now, seconds)
+    return take(connection, name, holder, clock(connection), seconds)
+
+
+def clock(connection: Connection) -> float:
+    """What the clock of the database says, in Unix seconds."""
+    if connection.dialect.name != "postgresql":
+        return time.time()
+    return float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
 
 
 def give_back(connection: Connection, name: str, holder: str) -> None:

@@ -59,11 +59,11 @@ async def load(database: Database) -> ServerState:
                 StoredUser(row.mc_service_id, row.impu, row.client_id, row.expires, row.contact, path)
             )
         for row in await connection.execute(select(csks)):
-            state.csks[row.mc_service_id] = _csk(row, wrapper)
+            state.csks[row.mc_service_id] = csk(row, wrapper)
         for row in await connection.execute(select(affiliations)):
             state.groups.setdefault(row.mc_service_id, set()).add(row.group_id)
         for row in await connection.execute(select(keys).order_by(keys.c.place)):
-            state.epochs.append(_epoch(row, wrapper))
+            state.epochs.append(epoch(row, wrapper))
         holding = deliveries.c.state == DeliveryState.HELD
         found = await connection.execute(
             select(deliveries.c.key_id, deliveries.c.mc_service_id).where(holding)
@@ -105,7 +105,11 @@ async def _head(connection: AsyncConnection) -> Head | None:
     return Head(record.sequence + 1, record.digest)
 
 
-def _csk(row: Any, wrapper: Wrapper) -> Key:
+def csk(row: Any, wrapper: Wrapper) -> Key:
+    """The CSK in a row.
+
+    :raises WrapError: it was changed or moved.
+    """
     key_id = KeyId(row.key_id)
     secret = wrapper.unwrap(row.wrapped, csk_place(row.mc_service_id, key_id))
     maker = Maker(row.maker_domain, row.maker_entity)
@@ -113,7 +117,11 @@ def _csk(row: Any, wrapper: Wrapper) -> Key:
     return Key(key_id, secret, row.rand, scope, maker, row.created, row.activation, row.expiry)
 
 
-def _epoch(row: Any, wrapper: Wrapper) -> Epoch:
+def epoch(row: Any, wrapper: Wrapper) -> Epoch:
+    """The key of the domain in a row, and where it is in its life.
+
+    :raises WrapError: it was changed or moved.
+    """
     key_id = KeyId(row.key_id)
     secret = wrapper.unwrap(row.wrapped, key_place(key_id))
     maker = Maker(row.maker_domain, row.maker_entity)

@@ -10,16 +10,24 @@ from mcsec.store.tables import LARGE, metadata
 
 #: A time that does not come: deliveries to clients that are not there wait for it.
 NEVER = 4e12
+#: What stands in ``path`` of a user whose registration came by no proxy.
+NO_PATH = "[]"
 
 
 class DeliveryState(IntEnum):
-    """Where a delivery is."""
+    """Where a delivery is.
+
+    Those below ``HELD`` are open. ``ACCEPTED`` and ``DECLINED``: the client answered another server than the one on
+    duty, which has not noted it yet.
+    """
 
     WANTED = 0
     SENT = 1
     HELD = 2
     REFUSED = 3
     FAILED = 4
+    ACCEPTED = 5
+    DECLINED = 6
 
 
 #: Who is authorised, and where: one client for each MC service ID.
@@ -115,6 +123,12 @@ Index(
     sqlite_where=deliveries.c.state < DeliveryState.HELD,
     postgresql_where=deliveries.c.state < DeliveryState.HELD,
 )
+Index(
+    "ix_mc_delivery_answered",
+    deliveries.c.id,
+    sqlite_where=deliveries.c.state > DeliveryState.FAILED,
+    postgresql_where=deliveries.c.state > DeliveryState.FAILED,
+)
 
 provenance = Table(
     "mc_provenance",
@@ -166,4 +180,18 @@ leases = Table(
     Column("holder", Text, nullable=False),
     Column("term", BigInteger, nullable=False),
     Column("until", Float, nullable=False),
+)
+
+#: Servers that share the store: what each does until ``until``, by the database's clock; ``ahead`` is by how many
+#: seconds its own clock is ahead of that. ``delivered``: keys that clients took from it since it started.
+nodes = Table(
+    "mc_node",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("task", String(16), nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("ahead", Float, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
 )
