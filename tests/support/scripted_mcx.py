@@ -136,12 +136,9 @@ class ScriptedMcx:
 
     async def listen(self, transport: str, tls: ssl.SSLContext | None = None, *, stream: bool = True) -> int:
         """``stream``: with UDP comes TCP, as RFC 3261 18 has it."""
-        both = transport == "UDP" and stream
-        _, port = await self.endpoint.listen("TCP" if both else transport, "127.0.0.1", 0, tls=tls)
-        if both:
-            # TCP has more ports in use, so it chooses.
-            await self.endpoint.listen("UDP", "127.0.0.1", port)
-        return port
+        if transport == "UDP" and stream:
+            return (await self.endpoint.listen_both("127.0.0.1"))[1]
+        return (await self.endpoint.listen(transport, "127.0.0.1", 0, tls=tls))[1]
 
     def of(self, method: str, event: str = "") -> list[Seen]:
         return [seen for seen in self.seen if seen.method == method and seen.event == event]

@@ -76,9 +76,7 @@ class ClientHost:
             )
             self.airwaves = self._stack.enter_context(Airwaves(self._settings.interface))
             if self._settings.server.transport == "UDP":
-                # Large messages come by TCP to the same port (RFC 3261 18.1.1). TCP chooses: it has more ports in use.
-                host, port = await self.endpoint.listen("TCP", *self._settings.local)
-                await self.endpoint.listen("UDP", host, port)
+                await self.endpoint.listen_both(*self._settings.local)
         except BaseException:
             await self._stack.aclose()
             raise

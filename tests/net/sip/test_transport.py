@@ -21,6 +21,7 @@ from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Hop, Peer, Trust
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.transport import TransportSettings
+from mcsec.net.sip.udp import Receive, UdpSocket
 from support.sip_pair import FAST, Server, message, pair, raw
 from support.sip_raw import raw_server
 from support.sip_tls import TestAuthority
@@ -34,6 +35,26 @@ async def test_one_connection_serves_many_requests_at_a_time() -> None:
         assert {response.status for response in responses} == {200}
         assert len({peer for _, peer in server.requests}) == 1
         assert sum(isinstance(event, ConnectionOpened) for event in server.events) == 1
+
+
+async def test_udp_and_tcp_share_a_port_that_is_free_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    bind = UdpSocket.bind
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        chosen = [taken]
+
+        def first_a_taken_one(host: str, port: int, receive: Receive) -> UdpSocket:
+            return bind(host, port or (chosen.pop() if chosen else 0), receive)
+
+        monkeypatch.setattr(UdpSocket, "bind", first_a_taken_one)
+        async with Endpoint(lambda request, peer: make_response(request, 200)) as endpoint:
+            host, port = await endpoint.listen_both("127.0.0.1")
+            assert not chosen
+            assert port != taken
+            for transport in ("UDP", "TCP"):
+                assert endpoint.core.transport.address(transport) == (host, port)
+            with pytest.raises(OSError, match="in use"):
+                await endpoint.listen_both("127.0.0.1", taken)
 
 
 async def test_the_called_side_calls_back_by_the_same_connection() -> None:

@@ -113,6 +113,13 @@ class Endpoint:
         """
         return await self.core.transport.listen(transport, host, port, tls=tls)
 
+    async def listen_both(self, host: str, port: int = 0) -> tuple[str, int]:
+        """Listen with UDP and TCP on the same port, and give the address bound to.
+
+        :raises OSError: the address is taken or not ours.
+        """
+        return await self.core.transport.listen_both(host, port)
+
     def contact(self, user: str | None = None, transport: str = "UDP") -> Uri:
         """The URI under which this endpoint is reached with a transport that it listens with."""
         bound = self.core.transport.address(transport)

@@ -30,6 +30,8 @@ HopKey = tuple[str, str, int, str | None]
 _KEEP_ALIVE: Final = (b"\r\n\r\n", b"\r\n", b"")
 # Addresses of UDP peers are remembered as objects; beyond this many the memory is cleared.
 _REMEMBERED: Final = 16_384
+# Ports that are tried where UDP and TCP are to share one.
+_ATTEMPTS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,7 @@ class Transport:
         if (transport == "TLS") != (tls is not None) or transport not in ("UDP", "TCP", "TLS"):
             raise InvalidValue("TLS needs a context and nothing else does", code="sip.listen")
         if transport == "UDP":
-            flow = next(self._flows)
-            udp = UdpSocket.bind(host, port, lambda *got: self._datagram(flow, *got))
-            self._udp[flow] = udp
-            bound = udp.address
+            bound = self._listen_udp(host, port)[1]
         else:
             server = await self._loop.create_server(
                 lambda: StreamConnection(
@@ -120,6 +119,30 @@ class Transport:
             bound = server.sockets[0].getsockname()[:2]
         self._listening.setdefault(transport, bound)
         return bound
+
+    async def listen_both(self, host: str, port: int = 0) -> tuple[str, int]:
+        """Listen by UDP, and by TCP on the same port for what is too large for a datagram (RFC 3261 18.1.1).
+
+        :raises OSError: the address is taken or not ours.
+        """
+        for left in reversed(range(_ATTEMPTS)):
+            flow, bound = self._listen_udp(host, port)
+            try:
+                await self.listen("TCP", *bound)
+            except OSError:
+                self._udp.pop(flow).close()
+                # A port that the system chose may be somebody else's by TCP; it chooses another one.
+                if port or not left:
+                    raise
+            else:
+                self._listening.setdefault("UDP", bound)
+                return bound
+        raise AssertionError("the last attempt raises")
+
+    def _listen_udp(self, host: str, port: int) -> tuple[int, tuple[str, int]]:
+        flow = next(self._flows)
+        udp = self._udp[flow] = UdpSocket.bind(host, port, lambda *got: self._datagram(flow, *got))
+        return flow, udp.address
 
     def address(self, transport: str) -> tuple[str, int] | None:
         """Where we listen with this transport."""
