@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mcsec.ids import PurposeTag
-from mcsec.keys.events import KeyDeliveryRefused, KeyHeld
+from mcsec.keys.events import Event, KeyDeliveryRefused, KeyHeld
 from mcsec.keys.key import Maker, Scope, make
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.endpoint import Endpoint
@@ -26,6 +28,7 @@ from mcsec.server.users import User
 from mcsec.store import server as written
 from mcsec.store.deliveries import Claimed
 from mcsec.store.server import StoredUser
+from mcsec.store.server_tables import DeliveryState
 from mcsec.wire.mc_sip import McpttWarning
 from support.mc_server import GROUP, Running, running
 
@@ -79,6 +82,23 @@ async def test_a_busy_client_is_asked_again(tmp_path: Path) -> None:
         assert await mcx.server.deliveries() == {"held": 1}
 
     await deliver(tmp_path, lambda request: make_response(request, next(statuses)))(check)
+
+
+async def test_nobody_hears_of_a_held_key_before_the_disk_does(tmp_path: Path) -> None:
+    found: list[int] = []
+
+    async def check(mcx: Running) -> None:
+        def look(event: Event) -> None:
+            if isinstance(event, KeyHeld):
+                with contextlib.closing(sqlite3.connect(tmp_path / "server.sqlite")) as file:
+                    query = "SELECT state FROM mc_delivery WHERE key_id = ? AND mc_service_id = ?"
+                    found.extend(*file.execute(query, (event.key_id.value, event.member)))
+
+        mcx.server.hear(look)
+        await mcx.until(lambda: len(found) == 40)
+
+    await deliver(tmp_path, lambda request: make_response(request, 200), 40)(check)
+    assert set(found) == {DeliveryState.HELD}
 
 
 async def test_it_is_given_up_with_an_event(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ async def test_a_rekey_is_slow_and_a_late_joiner_is_not(tmp_path: Path) -> None:
             tmp_path,
             transports=(),
             sip=sip,
-            delivery=DeliverySettings(rate=100.0),
+            delivery=DeliverySettings(rate=2.0),
             default_musik=False,
         ) as at:
             now, function = time.time(), at.server.function
@@ -88,13 +88,11 @@ async def test_a_rekey_is_slow_and_a_late_joiner_is_not(tmp_path: Path) -> None:
                     *written.affiliate(name, groups, []),
                 ]
             await at.server.write(writes)
-            began = time.monotonic()
             await at.server.make_musik(Scope.of(GROUP))
             late = function.users.get("sip:u59@a.example")
             assert late is not None
             await at.server.carry_out(affiliation.affiliate(function, late, frozenset({GROUP}), now))
             musik = function.engine.keydown.musiks[GROUP]
             await at.until(lambda: any(musik.audience.holds(late.impu, e.key.key_id) for e in musik.epochs))
-            assert time.monotonic() - began < 0.3
-            await at.until(lambda: at.server.events["MuSiKHeld"] == 60)
-            assert time.monotonic() - began > 0.4
+            # The others take half a minute.
+            assert at.server.events["MuSiKHeld"] < 60

@@ -264,10 +264,11 @@ class Delivering:
                 self._pacer.answered(len(answers), time.monotonic(), self._flying > 0)
                 self._function.engine.pace = self._pacer.pace
                 done = self._judging.judge(answers, self._clock())
-                self._tell(done.events)
                 # A rest looks again, for what is to be tried again may be due before it ends.
                 self._wake.set()
                 await self._writer.write(done.writes)
+                # Who hears that a client holds a key may rely on it, whatever becomes of this process.
+                self._tell(done.events)
         except StoreError:
             # The store is being closed; the rows are claimed again after the lease.
             self._answers.clear()
