@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from mcsec.errors import WrongState
+from mcsec.errors import McsecError, WrongState
 from mcsec.server.duty import Duty
 from mcsec.server.function import Done, Function
 from mcsec.server.indexes import IndexesWanted, StoredIndexes
@@ -31,6 +32,7 @@ class Sending:
         """:param duty: None: it is the only server of its store. :param carry_out: commits, then publishes."""
         self._function, self._indexes, self._writer = function, indexes, writer
         self._duty, self._carry_out, self._clock = duty, carry_out, clock
+        self._reserving = asyncio.Lock()
 
     async def send(self, produce: Callable[[float], T]) -> T:
         """What ``produce(now)`` sends by the engine, when all that it rests on is on the disk: the packet indexes that
@@ -40,19 +42,39 @@ class Sending:
 
         :raises WrongState: another server is on duty, or may be.
         """
+        (sent,) = await self.send_all([produce])
+        if isinstance(sent, McsecError):
+            raise sent
+        return sent
+
+    async def send_all(self, produces: Sequence[Callable[[float], T]]) -> list[T | McsecError]:
+        """As :meth:`send`, for many, in order; in place of what one of them cannot send there is its error.
+
+        The disk is asked once for all of them: indexes that some want are reserved together.
+
+        :raises WrongState: another server is on duty, or may be.
+        """
+        sent: dict[int, T | McsecError] = {}
         while True:
             if not self._on_duty:
                 raise WrongState("another server is on duty", code="server.not-on-duty")
-            try:
-                sent = produce(self._clock())
-            except IndexesWanted:
-                await self._reserve()
-                continue
+            now = self._clock()
+            for number, produce in enumerate(produces):
+                if number in sent:
+                    continue
+                try:
+                    sent[number] = produce(now)
+                except IndexesWanted:
+                    continue
+                except McsecError as error:
+                    sent[number] = error
             await self._reserve()
+            if len(sent) < len(produces):
+                continue
             await self._carry_out(self._function.done([]))
             await self._writer.settled()
             if self._on_duty:
-                return sent
+                return [sent[number] for number in range(len(produces))]
 
     def send_now(self, produce: Callable[[float], T]) -> T | None:
         """What :meth:`send` gives where nothing has to be waited for; otherwise None, and nothing was made."""
@@ -73,15 +95,19 @@ class Sending:
         return self._duty is None or self._duty.ours
 
     async def _reserve(self) -> None:
-        """Reserve what is wished for: in one transaction, durably, and only then granted."""
-        wishes = self._indexes.take()
-        if not wishes:
-            return
-        try:
-            blocks = await self._writer.run(lambda connection: server.reserve_blocks(connection, wishes))
-        except StoreError:
-            for wish in wishes:
-                self._function.engine.not_granted(wish)
-            raise
-        for block in blocks:
-            self._function.engine.grant(block)
+        """Reserve what is wished for: in one transaction, durably, and only then granted.
+
+        What somebody else reserves meanwhile is waited for: two may want the next index of one channel.
+        """
+        async with self._reserving:
+            wishes = self._indexes.take()
+            if not wishes:
+                return
+            try:
+                blocks = await self._writer.run(lambda connection: server.reserve_blocks(connection, wishes))
+            except StoreError:
+                for wish in wishes:
+                    self._function.engine.not_granted(wish)
+                raise
+            for block in blocks:
+                self._function.engine.grant(block)

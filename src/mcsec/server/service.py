@@ -16,7 +16,7 @@ import asyncio
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeVar
@@ -252,6 +252,10 @@ class McServer:
     async def send(self, produce: Callable[[float], T]) -> T:
         """As :meth:`mcsec.server.sending.Sending.send`."""
         return await self._sending.send(produce)
+
+    async def send_all(self, produces: Sequence[Callable[[float], T]]) -> list[T | McsecError]:
+        """As :meth:`mcsec.server.sending.Sending.send_all`."""
+        return await self._sending.send_all(produces)
 
     def send_now(self, produce: Callable[[float], T]) -> T | None:
         """As :meth:`mcsec.server.sending.Sending.send_now`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Self
 
 from mcsec.errors import McsecError
@@ -19,6 +20,8 @@ Produce = Callable[[float], Any]
 Deliver = Callable[[Any], None]
 #: Packets that wait for the store at a time. More are lost, as on a link that is full.
 _ROOM = 100_000
+#: Packets that are made together: more would keep everything else waiting.
+_TOGETHER = 256
 
 
 class Outbox:
@@ -69,18 +72,30 @@ class Outbox:
             self._wake.clear()
             try:
                 while self._queue:
-                    produce, deliver = self._queue[0]
-                    made = await self._server.send(produce)
-                    self._queue.popleft()
-                    deliver(made)
+                    await self._send()
                 if self._server.owes:
                     await self._server.send(_nothing)
             except McsecError as error:
-                if self._queue:
-                    self._queue.popleft()
                 self._failed(error)
                 if self._queue:
                     self._wake.set()
+
+    async def _send(self) -> None:
+        """Those that wait the longest, together: the store is asked once for all of them."""
+        together = list(islice(self._queue, _TOGETHER))
+        try:
+            made = await self._server.send_all([produce for produce, _ in together])
+        except McsecError:
+            for _ in together:
+                self._queue.popleft()
+            self.lost += len(together) - 1
+            raise
+        for (_, deliver), one in zip(together, made, strict=True):
+            self._queue.popleft()
+            if isinstance(one, McsecError):
+                self._failed(one)
+            else:
+                deliver(one)
 
     def _failed(self, error: McsecError) -> None:
         self.lost += 1
