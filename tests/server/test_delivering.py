@@ -180,3 +180,51 @@ async def test_a_late_joiner_overtakes_the_queue(tmp_path: Path) -> None:
         assert len(order) < 60, "it did not wait for the two hundred"
 
     await deliver(tmp_path, slowly, 200, in_flight=8)(check)
+
+
+async def test_who_gets_a_key_that_was_revoked_on_its_way_is_told(tmp_path: Path) -> None:
+    revoked = asyncio.Event()
+    asked = 0
+
+    async def late(request: Request) -> Response:
+        nonlocal asked
+        asked += 1
+        await revoked.wait()
+        return make_response(request, 200)
+
+    async def check(mcx: Running) -> None:
+        await mcx.until(lambda: asked)
+        (rotation,) = mcx.server.function.engine.keydown.rotations
+        (epoch,) = rotation.epochs
+        await mcx.server.revoke(epoch.key.key_id, "a test")
+        revoked.set()
+        # The key, and then that it is revoked.
+        await mcx.until(lambda: asked == 2)
+        async with asyncio.timeout(20):
+            while await mcx.server.deliveries():
+                await asyncio.sleep(0.01)
+        assert not mcx.of(KeyHeld)
+
+    await deliver(tmp_path, late)(check)
+
+
+async def test_a_server_that_is_drained_leaves_nothing_claimed(tmp_path: Path) -> None:
+    go, asked = asyncio.Event(), 0
+
+    async def wait(request: Request) -> Response:
+        nonlocal asked
+        asked += 1
+        await go.wait()
+        return make_response(request, 200)
+
+    async def check(mcx: Running) -> None:
+        await mcx.until(lambda: asked == 20)
+        draining = asyncio.ensure_future(mcx.server.drain(60.0))
+        await asyncio.sleep(0)
+        go.set()
+        await draining
+        counts = await mcx.server.deliveries()
+        assert set(counts) == {"wanted", "held"}
+        assert counts["held"] == asked
+
+    await deliver(tmp_path, wait, 100, in_flight=20)(check)

@@ -40,6 +40,18 @@ def test_a_rate_is_kept_over_time() -> None:
     assert pacer.room(10_000, now + 1000.0) <= 256
 
 
+def test_servers_that_deliver_at_once_share_the_rate() -> None:
+    pacer, sent, now = Pacer(1000.0, 128), 0, 0.0
+    pacer.servers = 4
+    while now < 10.0:
+        room = pacer.room(128, now)
+        pacer.spend(room)
+        sent += room
+        now += 0.01
+    assert 2_450 <= sent <= 2_650
+    assert pacer.rate == 1000.0
+
+
 def test_a_slow_rate_is_kept_too() -> None:
     pacer, sent, now = Pacer(2.0, 128), 0, 0.0
     while now < 30.0:

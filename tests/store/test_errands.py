@@ -127,8 +127,8 @@ async def test_answers_are_kept_for_the_one_on_duty(address: Address) -> None:
             [
                 deliveries.accepted([one.row], revoked=False),
                 deliveries.accepted([two.row], revoked=True),
-                deliveries.settle_sent(three.row, DeliveryState.DECLINED, reason="488"),
-                deliveries.settle_sent(four.row, DeliveryState.WANTED, NOW + 5, "480"),
+                deliveries.settle_sent(three, DeliveryState.DECLINED, reason="488"),
+                deliveries.settle_sent(four, DeliveryState.WANTED, NOW + 5, "480"),
             ]
         )
         assert await answered(writer) == [
@@ -152,8 +152,8 @@ async def test_a_row_that_another_changed_is_left_alone(address: Address) -> Non
         await writer.write(
             [
                 deliveries.accepted([row.row], revoked=False),
-                deliveries.settle_sent(row.row, DeliveryState.FAILED),
-                deliveries.give_back(row.row, NOW + 1000),
+                deliveries.settle_sent(row, DeliveryState.FAILED),
+                deliveries.give_back(row, NOW + 1000),
             ]
         )
         assert await writer.run(deliveries.count) == {"wanted": 1}
@@ -164,7 +164,7 @@ async def test_a_row_that_another_changed_is_left_alone(address: Address) -> Non
 async def test_what_did_not_leave_is_given_back(address: Address) -> None:
     async with opened(address, [user(1)], *wishes(MUSIK, 1)) as (_, writer):
         (row,) = (await take(writer)).rows
-        await writer.write([deliveries.give_back(row.row, NOW)])
+        await writer.write([deliveries.give_back(row, NOW)])
         assert (await take(writer)).rows == [row]
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from mcsec.errors import InvalidValue
-from mcsec.ids import KeyId, PurposeTag
-from mcsec.keys.key import Scope, make
+from mcsec.keys.key import Key
 from mcsec.server import announcement
 from mcsec.server.announcement import Bearer
-from mcsec.server.function import Function
+from mcsec.server.function import FunctionSettings
 from mcsec.server.templates import MESSAGE, USER, BodyTemplate
 from mcsec.wire import mc_bodies
 from mcsec.wire.xmlsec import XmlKeys
+
+WriteMessages = Callable[[], list[bytes]]
+"""Writes the I_MESSAGE for each of some users."""
 
 
 class Bodies:
@@ -22,24 +23,28 @@ class Bodies:
     :ivar content_type: of every body.
     """
 
-    def __init__(self, function: Function, origin_host: str) -> None:
-        self._function = function
+    def __init__(self, settings: FunctionSettings, origin_host: str) -> None:
+        self._settings = settings
         self._host = origin_host
         self._boundary = f"mc-{secrets.token_hex(12)}"
-        domain = function.settings.domain
-        self._download = BodyTemplate(mc_bodies.key_download(USER, MESSAGE), domain, self._boundary)
+        self._download = BodyTemplate(mc_bodies.key_download(USER, MESSAGE), settings.domain, self._boundary)
         self._announcements: dict[str, tuple[Bearer, BodyTemplate]] = {}
         self.content_type = self._download.content_type
 
-    def prepare(self, key_id: KeyId, users: Sequence[str], now: float) -> Callable[[], list[bytes]]:
+    def render(
+        self,
+        users: Sequence[str],
+        csks: Sequence[Key | None],
+        write: WriteMessages,
+        bearer: Bearer | None = None,
+    ) -> Callable[[], list[bytes]]:
         """What gives the body for each of ``users``, in order; it looks at no state, so it may run on another thread.
 
-        :raises InvalidValue: the key is destroyed.
+        :param csks: what protects XML to each of them; None: nothing does.
+        :param bearer: what is announced; None: it is a key download.
         """
-        function = self._function
-        write = function.engine.keydown.writer(key_id, users, now)
-        template, with_key = self._template(key_id)
-        csks = [function.protecting(user) for user in users]
+        template = self._download if bearer is None else self._announcement(bearer)
+        with_key = bearer is None or not bearer.withdrawn
 
         def build() -> list[bytes]:
             messages = write() if with_key else [b""] * len(users)
@@ -52,35 +57,14 @@ class Bodies:
 
         return build
 
-    def trial(self, users: Sequence[str], now: float) -> Callable[[], list[bytes]]:
-        """What writes key downloads of a key that nobody will hold, as for users with a CSK: to see what they take."""
-        keydown = self._function.engine.keydown
-        write = keydown.trial(users, now)
-        csks = [make(PurposeTag.CSK, scope=Scope.of(user), maker=keydown.maker, now=now) for user in users]
-
-        def build() -> list[bytes]:
-            return [
-                self._download.protected(user, message, XmlKeys.derive(csk.secret, csk.key_id, user))
-                for user, message, csk in zip(users, write(), csks, strict=True)
-            ]
-
-        return build
-
-    def _template(self, key_id: KeyId) -> tuple[BodyTemplate, bool]:
-        """The template, and whether an I_MESSAGE belongs into it."""
-        rotation = self._function.engine.keydown.rotation_of(key_id)
-        if key_id.tag is not PurposeTag.MSCCK or rotation is None:
-            return self._download, True
-        (tmgi,) = rotation.scope.names
-        bearer = self._function.bearers.get(tmgi)
-        if bearer is None:
-            raise InvalidValue(f"no bearer {tmgi} is announced", code="server.bearer")
+    def _announcement(self, bearer: Bearer) -> BodyTemplate:
+        tmgi = str(bearer.tmgi)
         known = self._announcements.get(tmgi)
         if known is None or known[0] != bearer:
-            settings = self._function.settings
+            settings = self._settings
             known = (
                 bearer,
                 announcement.template(bearer, settings.domain, self._host, self._boundary, settings.codecs),
             )
             self._announcements[tmgi] = known
-        return known[1], not bearer.withdrawn
+        return known[1]

@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
-from mcsec.errors import InvalidValue
-from mcsec.ids import KeyId
 from mcsec.keys.events import Event
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.fanout import Delivery, Outcome
 from mcsec.net.sip.template import MessageTemplate
 from mcsec.server.answers import STANDARD, RetryPolicy
-from mcsec.server.bodies import Bodies
-from mcsec.server.function import Function
-from mcsec.server.judging import Judging
-from mcsec.server.locations import Place
+from mcsec.server.judging import OnItsWay
 from mcsec.server.pacing import Pacer
+from mcsec.server.sources import Batch, Source
 from mcsec.store import deliveries
 from mcsec.store.database import StoreError
 from mcsec.store.deliveries import Claimed
-from mcsec.store.group_commit import GroupCommit, Write
+from mcsec.store.group_commit import GroupCommit
 from mcsec.wire import mc_sip
-
-Where = Callable[[str], "Place | None"]
-"""How a user's client is reached; None: it is not registered here."""
 
 _IDLE = 5.0
 #: Seconds that answers are gathered before they are written down.
@@ -66,36 +58,31 @@ class Delivering:
 
     def __init__(
         self,
-        function: Function,
+        source: Source,
         endpoint: Endpoint,
         writer: GroupCommit,
-        where: Where,
         tell: Callable[[Iterable[Event]], None],
         clock: Callable[[], float],
         settings: DeliverySettings,
-        origin_host: str,
+        psi: str,
     ) -> None:
-        self._function, self._endpoint, self._writer = function, endpoint, writer
-        self._where, self._tell, self._clock = where, tell, clock
-        self._settings = settings
-        self._bodies = Bodies(function, origin_host)
-        self._judging = Judging(function, settings.retry)
+        """:param psi: whom the messages come from."""
+        self._source, self._endpoint, self._writer = source, endpoint, writer
+        self._tell, self._clock, self._settings = tell, clock, settings
         self._pacer = Pacer(settings.rate, settings.batch)
         self._template = MessageTemplate.of(
             make_request(
                 "MESSAGE",
                 "sip:x",
-                from_=function.settings.psi,
-                headers=[
-                    *mc_sip.from_server(function.settings.psi),
-                    ("Content-Type", self._bodies.content_type),
-                ],
+                from_=psi,
+                headers=[*mc_sip.from_server(psi), ("Content-Type", source.content_type)],
             )
         )
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._building = asyncio.Lock()
         self._flying = 0
+        self._draining = False
         self._answers: list[Outcome] = []
         self._settling: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -106,9 +93,22 @@ class Delivering:
         return self._pacer.rate
 
     @property
+    def pace(self) -> float:
+        """Seconds that one delivery takes where many are due; 0: not known yet."""
+        return self._pacer.pace
+
+    @property
     def in_flight(self) -> int:
         """Deliveries that were claimed and not answered."""
         return self._flying
+
+    def share(self, servers: int) -> None:
+        """So many servers deliver at once, this one among them; the configured rate is that of all together."""
+        self._pacer.servers = servers
+
+    def heard(self, count: int) -> None:
+        """Other servers were given so many answers."""
+        self._pacer.answered(count, time.monotonic(), self._flying > 0)
 
     def wake(self) -> None:
         """Rows may be due."""
@@ -117,24 +117,38 @@ class Delivering:
     async def run(self) -> None:
         """Deliver whatever is due, for ever."""
         try:
-            while True:
+            while not self._draining:
                 room = await self._until_room()
                 self._wake.clear()
                 most = min(room, self._settings.batch)
                 allowed = self._pacer.room(most, time.monotonic())
-                rows = await self._claim(
-                    allowed or most, deliveries.BULK if allowed else deliveries.LATE_JOINER
-                )
-                self._pacer.spend(len(rows))
-                if rows:
-                    self._spawn(self._send(rows))
+                urgency = deliveries.BULK if allowed else deliveries.LATE_JOINER
+                claimed, batch = time.monotonic(), await self._claim(allowed or most, urgency)
+                self._pacer.spend(len(batch.rows))
+                if batch.rows:
+                    self._spawn(self._send(batch, claimed))
                 else:
                     await self._rest(None if allowed else self._pacer.wait)
+            await asyncio.Event().wait()
         finally:
             for task in self._sending:
                 task.cancel()
             await asyncio.gather(*self._sending, return_exceptions=True)
             await self.settle()
+
+    async def drain(self, seconds: float) -> None:
+        """Claim nothing more, give back what has not left, and wait so long for the answers to what has.
+
+        What is unanswered then is claimed again after the lease.
+        """
+        self._draining = True
+        self._wake.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._flying:
+                    self._room.clear()
+                    await self._room.wait()
+        await self.settle()
 
     async def settle(self) -> None:
         """Write down what was answered so far."""
@@ -155,25 +169,20 @@ class Delivering:
             await self._room.wait()
         return self._settings.in_flight - self._flying
 
-    async def trial(self, count: int) -> tuple[float, int]:
+    async def trial(self, users: Sequence[str], build: Callable[[], list[bytes]]) -> tuple[float, int]:
         """Writes messages that are not sent: the seconds that one takes, and its octets."""
-        users = [f"sip:user-{number}@{self._function.settings.domain}" for number in range(count)]
-        build = self._bodies.trial(users, self._clock())
         async with self._building:
             began = time.perf_counter()
             bodies = await asyncio.to_thread(build)
             took = time.perf_counter() - began
         sizes = [self._template.size(user, body) for user, body in zip(users, bodies, strict=True)]
-        return took / count, sum(sizes) // count
+        return took / len(users), sum(sizes) // len(users)
 
-    async def _claim(self, most: int, urgency: int) -> Sequence[Claimed]:
+    async def _claim(self, most: int, urgency: int) -> Batch:
         now = self._clock()
-        lease = now + self._settings.lease
-        found: list[Claimed] = await self._writer.run(
-            lambda connection: deliveries.claim(connection, most, now, lease, urgency)
-        )
-        self._flying += len(found)
-        return found
+        batch = await self._source.claim(most, now, now + self._settings.lease, urgency)
+        self._flying += len(batch.rows)
+        return batch
 
     async def _rest(self, wait: float | None) -> None:
         """Until something may be due; ``wait``: so many seconds, for more may go only then."""
@@ -185,16 +194,19 @@ class Delivering:
             async with asyncio.timeout(wait):
                 await self._wake.wait()
 
-    async def _send(self, rows: Sequence[Claimed]) -> None:
+    async def _send(self, batch: Batch, claimed: float) -> None:
         """Build and send one batch. While it is built on another thread, the next one is claimed."""
-        left = len(rows)
+        left = len(batch.rows)
         try:
             async with self._building:
-                prepared, dropped = self._prepare(rows)
+                if self._draining:
+                    await self._give_back(batch.rows)
+                    return
+                prepared, dropped = batch.prepare(self._clock())
                 placed = [delivery for build in prepared for delivery in await asyncio.to_thread(build)]
             for together in _by_way(placed):
                 left -= len(together)
-                self._spawn(self._fan_out(together))
+                self._spawn(self._fan_out(together, claimed))
             if dropped:
                 await self._writer.write(dropped)
         except StoreError:
@@ -203,41 +215,37 @@ class Delivering:
         finally:
             self._landed(left)
 
-    def _prepare(self, rows: Sequence[Claimed]) -> tuple[list[Callable[[], list[Delivery]]], list[Write]]:
-        """What builds the messages, key by key, and what is written of rows that lead to none."""
-        by_key: dict[KeyId, list[tuple[Claimed, Place]]] = {}
-        dropped: list[Write] = []
-        for row in rows:
-            place = self._where(row.mc_service_id)
-            if place is None:
-                dropped.append(deliveries.park(row.mc_service_id))
-            else:
-                by_key.setdefault(row.key_id, []).append((row, place))
-        prepared: list[Callable[[], list[Delivery]]] = []
-        for key_id, placed in by_key.items():
-            users = [row.mc_service_id for row, _ in placed]
-            try:
-                build = self._bodies.prepare(key_id, users, self._clock())
-            except InvalidValue:
-                # The key was destroyed after the rows were claimed.
-                dropped.append(deliveries.drop_rows([row.row for row, _ in placed]))
-                continue
-            prepared.append(partial(_addressed, placed, build))
-        return prepared, dropped
-
-    async def _fan_out(self, together: Sequence[Delivery]) -> None:
+    async def _fan_out(self, together: Sequence[Delivery], claimed: float) -> None:
+        """Send what shares a way. ``claimed``: when, by the steady clock: nothing leaves when the lease is over."""
         left = len(together)
+        entered = 0
 
         def answered(outcome: Outcome) -> None:
             nonlocal left
             left -= 1
             self._answered(outcome)
 
+        def leaving() -> Iterator[Delivery]:
+            nonlocal entered
+            for entered, delivery in enumerate(together):  # noqa: B007  # counts what left
+                if self._draining or not self._source.may_leave(time.monotonic() - claimed):
+                    return
+                yield delivery
+            entered = len(together)
+
         try:
-            await self._endpoint.fan_out(self._template, together, answered)
+            await self._endpoint.fan_out(self._template, leaving(), answered)
+            await self._give_back([_row(delivery) for delivery in together[entered:]])
+        except StoreError:
+            # The store is being closed; the rows are claimed again after the lease.
+            return
         finally:
             # Cancelled: their rows are claimed again after the lease.
             self._landed(left)
+
+    async def _give_back(self, rows: Iterable[Claimed]) -> None:
+        now = self._clock()
+        await self._writer.write([deliveries.give_back(row, now) for row in rows])
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -262,8 +270,7 @@ class Delivering:
                     await asyncio.sleep(_GATHER)
                 answers, self._answers = self._answers, []
                 self._pacer.answered(len(answers), time.monotonic(), self._flying > 0)
-                self._function.engine.pace = self._pacer.pace
-                done = self._judging.judge(answers, self._clock())
+                done = self._source.judge(answers, self._clock(), self._pacer.pace)
                 # A rest looks again, for what is to be tried again may be due before it ends.
                 self._wake.set()
                 await self._writer.write(done.writes)
@@ -276,11 +283,9 @@ class Delivering:
             self._settling = None
 
 
-def _addressed(placed: Sequence[tuple[Claimed, Place]], build: Callable[[], list[bytes]]) -> list[Delivery]:
-    return [
-        Delivery(place.uri, body, place.target, row, place.route)
-        for (row, place), body in zip(placed, build(), strict=True)
-    ]
+def _row(delivery: Delivery) -> Claimed:
+    assert isinstance(delivery.note, OnItsWay), "the note of every delivery"
+    return delivery.note.row
 
 
 def _by_way(placed: Sequence[Delivery]) -> list[list[Delivery]]:

@@ -14,14 +14,17 @@ _ENOUGH, _LONG_ENOUGH = 256, 0.1
 class Pacer:
     """The pace of one process. Times are seconds of a steady clock.
 
+    :ivar rate: deliveries of a rekey for each second at the most, of all servers together; None: no limit.
+    :ivar servers: so many share the rate.
     :ivar pace: seconds that one delivery takes where many are due; 0: not measured yet.
     """
 
     def __init__(self, rate: float | None, batch: int) -> None:
         """:param rate: deliveries of a rekey for each second at the most; None: as fast as the next hop takes them."""
         self.rate = rate
+        self.servers = 1
         self.pace = 0.0
-        self._chunk = batch if rate is None else max(1, min(batch, int(rate * _TOGETHER)))
+        self._batch = batch
         self._saved = float(self._chunk)
         self._looked: float | None = None
         self._since: float | None = None
@@ -30,14 +33,16 @@ class Pacer:
     @property
     def wait(self) -> float:
         """Seconds until some more may go."""
-        return _TOGETHER if self.rate is None else max(_TOGETHER, self._chunk / self.rate)
+        share = self._share
+        return _TOGETHER if share is None else max(_TOGETHER, self._chunk / share)
 
     def room(self, most: int, now: float) -> int:
         """How many deliveries of a rekey may go now, ``most`` at the most; 0: none yet."""
-        if self.rate is None:
+        share = self._share
+        if share is None:
             return most
         if self._looked is not None:
-            self._saved = min(self._saved + (now - self._looked) * self.rate, 2.0 * self._chunk)
+            self._saved = min(self._saved + (now - self._looked) * share, 2.0 * self._chunk)
         self._looked = now
         return min(most, int(self._saved)) if self._saved >= min(most, self._chunk) else 0
 
@@ -56,3 +61,14 @@ class Pacer:
                 self._since, self._count = now, 0
         if self._since is None or not busy:
             self._since, self._count = (now if busy else None), 0
+
+    @property
+    def _share(self) -> float | None:
+        """The rate of this server alone."""
+        return None if self.rate is None else self.rate / self.servers
+
+    @property
+    def _chunk(self) -> int:
+        """So many are saved up and claimed together."""
+        share = self._share
+        return self._batch if share is None else max(1, min(self._batch, int(share * _TOGETHER)))

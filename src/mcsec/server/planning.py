@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mcsec.ids import PurposeTag
 from mcsec.keys.key import Scope
 from mcsec.server.delivering import Delivering
-from mcsec.server.function import Function
+from mcsec.server.sources import FromMemory
 
 #: Messages that are written to see what one takes, and how much more it takes to send it, hear the answer, and note it.
 _TRIED, _REST = 64, 1.25
@@ -43,9 +43,10 @@ class Plan:
 
 
 async def plan(
-    function: Function, delivering: Delivering, tag: PurposeTag, scope: Scope, switch_after: float
+    source: FromMemory, delivering: Delivering, tag: PurposeTag, scope: Scope, switch_after: float, now: float
 ) -> Plan:
-    """The plan of a rotation; nothing has changed."""
+    """The plan of a rotation at ``now``; nothing has changed."""
+    function = source.function
     users = function.users
     if tag is PurposeTag.MUSIK:
         clients = len(users.members(scope.names)) if scope.names else len(users)
@@ -54,7 +55,7 @@ async def plan(
     else:
         rotation = function.engine.keydown.msccks.get(next(iter(scope.names)))
         clients = 0 if rotation is None else len(rotation.audience.members)
-    took, octets = await delivering.trial(_TRIED)
+    took, octets = await delivering.trial(*source.trial(_TRIED, now))
     pace, basis = function.engine.pace, "the pace of the last deliveries"
     if not pace:
         pace, basis = took * _REST, "a trial of writing"

@@ -43,12 +43,14 @@ from mcsec.server.engine import ServerEngine
 from mcsec.server.events import StoreRefused, UpkeepFailed
 from mcsec.server.function import Done, Function, FunctionSettings, MayJoin
 from mcsec.server.indexes import StoredIndexes
+from mcsec.server.judging import Judging
 from mcsec.server.locations import Locations, Place
 from mcsec.server.planning import Plan
 from mcsec.server.requests import Requests, Verify
 from mcsec.server.resume import resume
 from mcsec.server.senders import Senders
 from mcsec.server.sending import Sending
+from mcsec.server.sources import FromMemory
 from mcsec.server.subscribers import Credentials, Subscribers
 from mcsec.server.upkeep import Upkeep
 from mcsec.store import deliveries
@@ -140,6 +142,10 @@ class McServer:
             on_subscribe=self._notices.subscribed,
             on_event=self.requests.at_the_wire,
         )
+        self._judging = Judging(self.function, settings.delivery.retry)
+        self._source = FromMemory(
+            self.function, self._writer, self._where, self._judging, settings.origin_host
+        )
         self._delivering: Delivering | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -154,14 +160,13 @@ class McServer:
         await self.endpoint.__aenter__()
         self.endpoint.on_flow_closed(self._flow_closed)
         self._delivering = Delivering(
-            self.function,
+            self._source,
             self.endpoint,
             self._writer,
-            self._where,
             self._tell,
             self._clock,
             self._settings.delivery,
-            self._settings.origin_host,
+            self._settings.function.psi,
         )
         upkeep = Upkeep(
             self.function,
@@ -223,9 +228,8 @@ class McServer:
     async def plan(self, tag: PurposeTag, scope: Scope) -> Plan:
         """What a rotation would take; nothing has changed."""
         assert self._delivering is not None, "the server is entered with async with"
-        return await planning.plan(
-            self.function, self._delivering, tag, scope, self._settings.rotation.switch_after
-        )
+        patience = self._settings.rotation.switch_after
+        return await planning.plan(self._source, self._delivering, tag, scope, patience, self._clock())
 
     async def deliveries_by_key(self) -> Mapping[KeyId, dict[str, int]]:
         """How many deliveries of each key are in which state."""
@@ -243,6 +247,11 @@ class McServer:
     def renew(self, identity: Identity) -> None:
         """The server's keys for another key period; what was received before is remembered."""
         self.function.engine.renew(identity.initiator, identity.receiver)
+
+    async def drain(self, seconds: float) -> None:
+        """Deliver nothing more, for this server is about to end; as :meth:`Delivering.drain`."""
+        if self._delivering is not None:
+            await self._delivering.drain(seconds)
 
     async def deliveries(self) -> Mapping[str, int]:
         """How many deliveries are in which state."""

@@ -53,7 +53,9 @@ _SETTLE = (
     .values(state=bindparam("state_"), due=bindparam("due_"), reason=bindparam("reason_"))
 )
 # Whoever is on duty may have changed a row meanwhile: its client came anew, its key is gone.
-_SETTLE_SENT = _SETTLE.where(deliveries.c.state == DeliveryState.SENT)
+_SETTLE_SENT = _SETTLE.where(
+    deliveries.c.state == DeliveryState.SENT, deliveries.c.attempts == bindparam("attempt")
+)
 _AGAIN = (
     update(deliveries)
     .where(deliveries.c.key_id == bindparam("key"), deliveries.c.state == DeliveryState.HELD)
@@ -66,7 +68,11 @@ _PARK = (
 )
 _GIVE_BACK = (
     update(deliveries)
-    .where(deliveries.c.id == bindparam("row"), deliveries.c.state == DeliveryState.SENT)
+    .where(
+        deliveries.c.id == bindparam("row"),
+        deliveries.c.state == DeliveryState.SENT,
+        deliveries.c.attempts == bindparam("attempt"),
+    )
     .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=deliveries.c.attempts - 1)
 )
 _UNPARK = (
@@ -189,10 +195,10 @@ def settle(row: int, state: DeliveryState, due: float = NEVER, reason: str = "")
     return Write(_SETTLE, {"row": row, "state_": int(state), "due_": due, "reason_": reason[:200]})
 
 
-def settle_sent(row: int, state: DeliveryState, due: float = NEVER, reason: str = "") -> Write:
+def settle_sent(row: Claimed, state: DeliveryState, due: float = NEVER, reason: str = "") -> Write:
     """As :func:`settle`, by a server that is not on duty: only where nobody else changed the row meanwhile."""
-    values = {"row": row, "state_": int(state), "due_": due, "reason_": reason[:200]}
-    return Write(_SETTLE_SENT, values)
+    values = {"row": row.row, "attempt": row.attempt, "state_": int(state), "due_": due}
+    return Write(_SETTLE_SENT, values | {"reason_": reason[:200]})
 
 
 def accepted(rows: Collection[int], revoked: bool) -> Write:
@@ -205,9 +211,9 @@ def accepted(rows: Collection[int], revoked: bool) -> Write:
     return Write(sent.values(state=int(DeliveryState.ACCEPTED), due=NEVER, reason=reason), {})
 
 
-def give_back(row: int, now: float) -> Write:
+def give_back(row: Claimed, now: float) -> Write:
     """A delivery that was claimed and did not leave: whoever comes next may claim it at once."""
-    return Write(_GIVE_BACK, {"row": row, "due_": now})
+    return Write(_GIVE_BACK, {"row": row.row, "attempt": row.attempt, "due_": now})
 
 
 def settle_held(rows: Collection[int]) -> Write:
