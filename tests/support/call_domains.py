@@ -7,13 +7,15 @@ import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mcsec._core import Secret
 from mcsec.client.audio import pcmu
+from mcsec.client.calls.desk import POLICY
 from mcsec.client.calls.service import McCall
 from mcsec.client.engine import ClientEngine, Party
+from mcsec.client.floor import ParticipantPolicy
 from mcsec.client.host import ClientHost, HostSettings
 from mcsec.client.profile import Profile
 from mcsec.client.radio import RadioSide
@@ -41,6 +43,8 @@ from support.mc_server import LOOPBACK, verify
 from support.sip_tls import TestAuthority
 
 AREA = 1
+#: Clients that go on asking on a machine that has much else to do.
+PATIENT = replace(POLICY, c100=30, c101=30, c104=30)
 
 
 def mdsi(domain: str) -> str:
@@ -157,9 +161,10 @@ async def domain(
     authority: TestAuthority | None = None,
     partners: Callable[[], Mapping[str, Partner]] = dict,
     port: int = 0,
+    floor: ParticipantPolicy = PATIENT,
     **function: object,
 ) -> AsyncIterator[Domain]:
-    """A domain on loopback: clients by TCP, partners by TLS on ``port``."""
+    """A domain on loopback: clients by TCP, partners by TLS on ``port``. ``floor``: what its clients' floors share."""
     table = GroupTable(groups)
     events: list[Event] = []
     tls = None if authority is None else authority.client(mdsi(name))
@@ -187,7 +192,7 @@ async def domain(
             await server.listen("TLS", "127.0.0.1", port, tls=context)
         hop = Hop("TCP", "127.0.0.1", clients)
         host = await stack.enter_async_context(
-            ClientHost(HostSettings(hop, EndpointSettings(trust=LOOPBACK)))
+            ClientHost(HostSettings(hop, EndpointSettings(trust=LOOPBACK), floor=floor))
         )
         yield Domain(name, server, calls, table, host, clients, events, authority)
 

@@ -103,6 +103,8 @@ def talk(
     ] = 0.0,
     chat: ChatOption = False,
     emergency: Annotated[bool, typer.Option("--emergency", help="It is an emergency call.")] = False,
+    imminent_peril: Annotated[bool, typer.Option("--imminent-peril", help="A life is in danger.")] = False,
+    broadcast: Annotated[bool, typer.Option("--broadcast", help="Nobody else is to talk in it.")] = False,
     priority: Annotated[
         int | None,
         typer.Option(min=1, max=255, help="The highest floor priority wanted.", show_default=False),
@@ -119,7 +121,15 @@ def talk(
     from mcsec.client.speaking import Errand, say
 
     samples = speech.synthesise() if file is None else wav.read(file)
-    errand = Errand(group=group, chat=chat, emergency=emergency, priority=priority, patience=patience)
+    errand = Errand(
+        group=group,
+        chat=chat,
+        emergency=emergency,
+        imminent_peril=imminent_peril,
+        broadcast=broadcast,
+        priority=priority,
+        patience=patience,
+    )
 
     async def work(client: McClient, stop: asyncio.Event) -> dict[str, Any]:
         from mcsec.client.audio.pcmu import FRAME

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mcsec._core import Secret
 from mcsec.client.engine import Party
+from mcsec.client.floor_config import FloorSection
 from mcsec.client.groupkeys import GmsSource
 from mcsec.client.host import HostSettings
 from mcsec.client.profile import Authorisation, Profile
@@ -90,6 +91,7 @@ class ClientSection(_Section):
     silence: float = Field(default=10.0, gt=0)
     retry: RetrySection = RetrySection()
     interface: str = LOOPBACK
+    floor: FloorSection = FloorSection()
 
 
 class ServerSection(_Section):
@@ -313,6 +315,7 @@ class Configuration:
             EndpointSettings(trust=trust, client_tls=context),
             (server.local or _towards(server.host, port), 0),
             self.content.client.interface,
+            self.content.client.floor.policy,
         )
 
     def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -11,7 +11,9 @@ from typing import Self
 
 from mcsec._core import Secret
 from mcsec.client.airwaves import Airwaves
+from mcsec.client.calls.desk import POLICY
 from mcsec.client.engine import ClientEngine
+from mcsec.client.floor import ParticipantPolicy
 from mcsec.client.link import Link
 from mcsec.client.profile import Profile
 from mcsec.client.radio import RadioSide
@@ -40,13 +42,15 @@ class HostSettings:
     """``server``: the next hop of every request. ``local``: address that datagrams are received at: those of calls,
     and those of SIP where it goes by UDP.
 
-    ``sip``: whom to trust, TLS, timers. ``interface``: where multicast is received.
+    ``sip``: whom to trust, TLS, timers. ``interface``: where multicast is received. ``floor``: what the floor
+    participants of all clients share.
     """
 
     server: Hop
     sip: EndpointSettings = field(default_factory=EndpointSettings)
     local: tuple[str, int] = ("127.0.0.1", 0)
     interface: str = LOOPBACK
+    floor: ParticipantPolicy = POLICY
 
 
 class ClientHost:
@@ -116,6 +120,7 @@ class ClientHost:
             radio=RadioSide() if radio is None else radio,
             on_event=on_event or (lambda event: None),
             credentials=credentials,
+            floor=self._settings.floor,
         )
         self._clients[Uri.decode(profile.impu).address_of_record()] = client
         self._by_contact[client.contact_user] = client

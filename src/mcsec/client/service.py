@@ -22,7 +22,7 @@ from mcsec.client.affiliation_watch import AffiliationWatch
 from mcsec.client.airwaves import Airwaves
 from mcsec.client.announcement import Announcements
 from mcsec.client.arrivals import Arrivals
-from mcsec.client.calls.desk import CallDesk
+from mcsec.client.calls.desk import POLICY, CallDesk
 from mcsec.client.calls.engine import Wish
 from mcsec.client.calls.service import McCall
 from mcsec.client.content import Content, ContentWriter
@@ -35,6 +35,7 @@ from mcsec.client.events import (
     RegistrationChanged,
     ServiceAuthorised,
 )
+from mcsec.client.floor import ParticipantPolicy
 from mcsec.client.inbox import Inbox
 from mcsec.client.link import Link
 from mcsec.client.listening import ListeningSide
@@ -76,6 +77,7 @@ class McClient:
         radio: RadioSide,
         on_event: OnEvent,
         credentials: DigestClient | None = None,
+        floor: ParticipantPolicy = POLICY,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """:param token: gives the access token whenever it is needed, so that it can be renewed.
@@ -111,6 +113,7 @@ class McClient:
             on_timers=arm,
             refused=self._arrivals.refused,
             clock=clock,
+            policy=floor,
         )
         self._settings = self._publication(link, "service authorisation", POC_SETTINGS_EVENT)
         self._presence = self._publication(link, "affiliation", PRESENCE_EVENT)
@@ -192,12 +195,15 @@ class McClient:
         chat: bool = False,
         talk: bool = False,
         emergency: bool = False,
+        imminent_peril: bool = False,
+        broadcast: bool = False,
         priority: int | None = None,
     ) -> McCall:
         """Call a group, or join its call that goes on.
 
         :param chat: a chat group; else a prearranged one, whose members the server invites.
-        :param talk: ask for the floor at once. :param priority: the highest floor priority wanted, 1 to 255.
+        :param talk: ask for the floor at once. :param broadcast: nobody else is to talk.
+        :param priority: the highest floor priority wanted, 1 to 255.
         :raises ServiceRefused: the server refuses. :raises PeerError: nobody answered, or the answer will not do.
         :raises WrongState: there is a call of the group already, or too many, or nobody is logged on.
         :raises Forbidden: there is no CSK, or, with ``talk``, no GMK of the group.
@@ -205,7 +211,15 @@ class McClient:
         if not self._logged_on:
             raise WrongState("nobody is logged on", code="client.logged-off")
         return await self._desk.call(
-            Wish(group=group, chat=chat, talk=talk, emergency=emergency, priority=priority)
+            Wish(
+                group=group,
+                chat=chat,
+                talk=talk,
+                emergency=emergency,
+                imminent_peril=imminent_peril,
+                broadcast=broadcast,
+                priority=priority,
+            )
         )
 
     async def watch_affiliations(self) -> None:

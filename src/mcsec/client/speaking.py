@@ -26,6 +26,8 @@ class Errand:
     group: str
     chat: bool = False
     emergency: bool = False
+    imminent_peril: bool = False
+    broadcast: bool = False
     priority: int | None = None
     patience: float = 10.0
 
@@ -36,7 +38,12 @@ async def joined(client: McClient, errand: Errand) -> McCall:
     if known is not None:
         return known
     return await client.call(
-        errand.group, chat=errand.chat, emergency=errand.emergency, priority=errand.priority
+        errand.group,
+        chat=errand.chat,
+        emergency=errand.emergency,
+        imminent_peril=errand.imminent_peril,
+        broadcast=errand.broadcast,
+        priority=errand.priority,
     )
 
 

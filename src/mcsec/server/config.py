@@ -223,7 +223,8 @@ class Configuration:
 
     def groups(self) -> GroupTable:
         """The groups, as calls see them."""
-        return GroupTable(group.group(self.domain) for group in self.server.groups)
+        floor = self.server.calls.floor.policy
+        return GroupTable(group.group(self.domain, floor) for group in self.server.groups)
 
     def calls(self, spks: Mapping[str, Sequence[Key]]) -> CallSettings:
         """How calls are set up; ``spks`` are those that are agreed, by the partner's MDSI.

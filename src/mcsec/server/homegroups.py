@@ -17,6 +17,7 @@ from mcsec.errors import McsecError
 from mcsec.keys.policy import GroupRules
 from mcsec.net.gms import GmsClient
 from mcsec.server.calls.groups import Group, GroupMember, GroupTable
+from mcsec.server.floor import STANDARD, FloorPolicy
 from mcsec.wire.groups import GroupDocument
 from mcsec.wire.xcap import GROUPS
 
@@ -53,10 +54,13 @@ class HomeGroups:
         connect: Callable[[], GmsClient],
         identity: str,
         domain: str,
+        floor: FloorPolicy = STANDARD,
     ) -> None:
-        """:param identity: the server's, as its token for the GMS says."""
+        """:param identity: the server's, as its token for the GMS says.
+        :param floor: of groups that the configuration does not name.
+        """
         self.table = table
-        self._connect, self._identity, self._domain = connect, identity, domain
+        self._connect, self._identity, self._domain, self._floor = connect, identity, domain, floor
         self._etags: dict[str, str] = {}
 
     def may_join(self, user: str, group_id: str) -> bool:
@@ -77,7 +81,7 @@ class HomeGroups:
                 found = await gms.group(name)
                 assert found is not None, "nothing was known"
                 document, self._etags[name] = found
-                self.table.put(as_group(document, self._domain, self.table.find(name)))
+                self.table.put(as_group(document, self._domain, self.table.find(name), self._floor))
         gone = self._etags.keys() - present.keys()
         for name in gone:
             del self._etags[name]
@@ -100,9 +104,14 @@ class HomeGroups:
             await asyncio.sleep(seconds)
 
 
-def as_group(document: GroupDocument, domain: str, known: Group | None = None) -> Group:
-    """A group document as calls see it; what it leaves unsaid is as in ``known``. Absent flags mean protected."""
-    before = Group(group_id=document.uri, home=domain) if known is None else known
+def as_group(
+    document: GroupDocument, domain: str, known: Group | None = None, floor: FloorPolicy = STANDARD
+) -> Group:
+    """A group document as calls see it; what it leaves unsaid is as in ``known``. Absent flags mean protected.
+
+    :param floor: of a group that is not known.
+    """
+    before = Group(group_id=document.uri, home=domain, floor=floor) if known is None else known
     members = {
         member.uri: replace(
             before.members.get(member.uri) or GroupMember(user=member.uri),

@@ -240,7 +240,7 @@ def _home_groups(config: Configuration, table: GroupTable) -> HomeGroups | None:
     def connect() -> GmsClient:
         return GmsClient(GmsClientSettings(section.address.rstrip("/")), token, tls)
 
-    return HomeGroups(table, connect, config.mdsi, config.domain)
+    return HomeGroups(table, connect, config.mdsi, config.domain, config.server.calls.floor.policy)
 
 
 async def _follow(config: Configuration, server: McServer, home: HomeGroups) -> None:

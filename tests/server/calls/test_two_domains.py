@@ -107,3 +107,28 @@ async def test_a_partner_that_is_gone_ends_the_call_for_our_users(tmp_path: Path
         await until(lambda: not users[ANN].client.calls)
         assert a.of(events.ControllingLost)
         await until(lambda: not a.calls.servings)
+
+
+async def test_every_leg_is_refreshed_from_either_end(tmp_path: Path) -> None:
+    async with joined(tmp_path, ANN, BOB, CEM) as (a, b, users):
+        # Ann is in by an INVITE of A, Cem by one of B.
+        await users[ANN].client.call(GROUP)
+        await until(lambda: all(GROUP in user.client.calls for user in users.values()))
+        focus, serving = b.calls.focuses[GROUP], a.calls.servings[GROUP]
+        await until(lambda: len(focus.call.members) == 3)
+        await until(lambda: all(leg.way is not None for leg in serving.legs.values()))
+        ways = [leg.way.leg for leg in serving.legs.values()]  # type: ignore[union-attr]  # A's ways are those of partners
+        ends = [
+            *ways,
+            *focus.partners.values(),
+            *serving.legs.values(),
+            *b.calls.servings[GROUP].legs.values(),
+        ]
+        await until(lambda: all(end.call is not None and end.call.state.name == "CONFIRMED" for end in ends))
+        for end in ends:
+            await end.call.refresh()
+        for user in users.values():
+            await user.client.calls[GROUP].refresh()
+        assert not any(end.call.ended.is_set() for end in ends)
+        assert all(GROUP in user.client.calls for user in users.values())
+        await users[CEM].client.calls[GROUP].talk(VOICE)

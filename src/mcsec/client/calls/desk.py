@@ -30,9 +30,10 @@ from mcsec.net.sip.message import Request, Response
 from mcsec.wire import sdp
 from mcsec.wire.mc_sip import FEATURE_TAGS, from_client
 from mcsec.wire.mcptt_info import McpttInfo
+from mcsec.wire.sdp import Session
 
 if TYPE_CHECKING:
-    from mcsec.client.content import ContentWriter
+    from mcsec.client.content import Content, ContentWriter
     from mcsec.client.engine import ClientEngine
     from mcsec.client.inbox import Inbox
     from mcsec.client.link import Link
@@ -172,7 +173,7 @@ class CallDesk:
         ssrc = draw_ssrc(self._ssrcs)
         self._ssrcs.add(ssrc)
         engine = CallEngine(self._engine, wish, ssrc, self._copies, self._policy)
-        call = McCall(engine, self._pool, self._heard, self._over, self._clock)
+        call = McCall(engine, self._pool, self._heard, self._over, self._written, self._clock)
         self.calls[wish.group] = call
         self._begun(call)
         self.left.discard(wish.group)
@@ -184,8 +185,10 @@ class CallDesk:
             session_type=wish.session_type,
             request_uri=wish.group,
             emergency_ind=True if wish.emergency else None,
+            imminentperil_ind=True if wish.imminent_peril else None,
+            broadcast_ind=True if wish.broadcast else None,
         )
-        content = self._writer.call(info, call.description(offering=True), self._clock())
+        content = self._written(info, call.description(offering=True))
         call.engine.calling()
         call.inviting = asyncio.ensure_future(
             self._link.call(
@@ -246,6 +249,9 @@ class CallDesk:
         self._tell(event)
         if isinstance(event, KeyEvent):
             self._timers_moved()
+
+    def _written(self, info: McpttInfo, session: Session) -> Content:
+        return self._writer.call(info, session, self._clock())
 
     def _over(self, call: McCall) -> None:
         if self.calls.get(call.group) is call:

@@ -8,7 +8,7 @@ is one event and one count, and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcsec.client.audio.arrival import Arrival, Frame
 from mcsec.client.calls.events import (
@@ -72,14 +72,17 @@ class Wish:
     """What a user wants of a call.
 
     ``chat``: a chat group, which each member joins; else a prearranged one, whose members are invited. ``talk``: ask
-    for the floor at once (implicit request). ``priority``: the highest floor priority to be granted, 1 to 255.
-    ``seconds``: of a session timer (RFC 4028).
+    for the floor at once (implicit request). ``emergency``, ``imminent_peril``: what it is about. ``broadcast``: nobody
+    else is to talk. ``priority``: the highest floor priority to be granted, 1 to 255. ``seconds``: of a session timer
+    (RFC 4028).
     """
 
     group: str
     chat: bool = False
     talk: bool = False
     emergency: bool = False
+    imminent_peril: bool = False
+    broadcast: bool = False
     priority: int | None = None
     seconds: int = 1800
 
@@ -87,6 +90,13 @@ class Wish:
     def session_type(self) -> str:
         """As mcptt-info has it."""
         return "chat" if self.chat else "prearranged"
+
+    @property
+    def indicator(self) -> FloorIndicator | None:
+        """What its floor requests are about, where that is more than usual."""
+        if self.emergency:
+            return FloorIndicator.EMERGENCY
+        return FloorIndicator.IMMINENT_PERIL if self.imminent_peril else None
 
 
 class CallEngine:
@@ -188,12 +198,20 @@ class CallEngine:
             return []
         self._media_up.check(now)
         return self._follow(
-            self.floor.press(now, priority=self.wish.priority, indicator=self._indicator), now
+            self.floor.press(now, priority=self.wish.priority, indicator=self.wish.indicator), now
         )
 
     def let_go(self, now: float) -> list[Output]:
         """The user wants to talk no longer."""
         return self._follow(self.floor.let_go(now), now) if self._live else []
+
+    def ask_position(self, now: float) -> list[Output]:
+        """The user wants to know the place in the queue."""
+        return self._follow(self.floor.ask_position(now), now) if self._live else []
+
+    def urged(self, *, emergency: bool, imminent_peril: bool) -> None:
+        """The server took it that the call is about something else now; requests of this user say so from here on."""
+        self.wish = replace(self.wish, emergency=emergency, imminent_peril=imminent_peril)
 
     def speak(self, payload: bytes, now: float) -> SendMedia:
         """A frame of the user's voice.
@@ -261,10 +279,6 @@ class CallEngine:
     def _live(self) -> bool:
         return self.state in (CallState.ANSWERED, CallState.IN_CALL)
 
-    @property
-    def _indicator(self) -> FloorIndicator | None:
-        return FloorIndicator.EMERGENCY if self.wish.emergency else None
-
     def _go(self, step: CallStep) -> None:
         self.state = follow(self.state, step)
 
@@ -281,7 +295,7 @@ class CallEngine:
                 asking=asking,
                 granted=granted,
                 priority=self.wish.priority,
-                indicator=self._indicator,
+                indicator=self.wish.indicator,
             ),
             now,
         )

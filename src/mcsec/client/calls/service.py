@@ -14,11 +14,14 @@ from mcsec.client.calls.engine import CallEngine, Output, Play, SendFloor, SendM
 from mcsec.client.calls.events import FloorDenied
 from mcsec.client.calls.session import Address, Terms, describe
 from mcsec.client.calls.states import CallState
+from mcsec.client.content import Content
 from mcsec.client.floor import State
+from mcsec.client.publishing import ServiceRefused
 from mcsec.errors import PeerError, WrongState
 from mcsec.keys.events import Event
 from mcsec.net.media_ports import PortPool
 from mcsec.net.sip.calls import Call
+from mcsec.wire.mcptt_info import McpttInfo
 from mcsec.wire.rtcp.floor_values import DenyCause
 from mcsec.wire.sdp import Session
 from mcsec.wire.sdp_mcptt import FloorParameters
@@ -58,13 +61,16 @@ class McCall:
         pool: PortPool,
         tell: Callable[[Event], None],
         on_over: Callable[[McCall], None],
+        write: Callable[[McpttInfo, Session], Content],
         clock: Callable[[], float],
     ) -> None:
-        """:param on_over: told once, when the call is over. :raises LocalError: no port is left."""
+        """:param on_over: told once, when the call is over. :param write: writes a body for the server.
+        :raises LocalError: no port is left.
+        """
         self.engine = engine
         self.on_audio: OnAudio = lambda frame, now: None
         self.inviting: asyncio.Future[Call] | None = None
-        self._tell, self._on_over, self._clock = tell, on_over, clock
+        self._tell, self._on_over, self._write, self._clock = tell, on_over, write, clock
         self._number = secrets.randbits(31)
         self._denied: int | None = None
         self._early: list[tuple[bytes, Address, bool]] = []
@@ -100,6 +106,25 @@ class McCall:
     def release(self) -> None:
         """Give the floor back, or take the request back."""
         self.carry_out(self.engine.let_go(self._clock()))
+
+    def ask_position(self) -> None:
+        """Ask for the place in the queue; the answer is told as an event. Nothing happens to who does not wait."""
+        self.carry_out(self.engine.ask_position(self._clock()))
+
+    async def urge(self, *, emergency: bool = False, imminent_peril: bool = False) -> None:
+        """Make the call one of emergency or imminent peril, or with neither take that back (TS 24.379 10.1.1.2.1.3).
+
+        :raises ServiceRefused: the server refuses. :raises WrongState: there is no call, or it is being changed.
+        :raises PeerError: nobody answered.
+        """
+        if self._sip is None:
+            raise WrongState("there is no call", code="call.no-such-step")
+        info = McpttInfo(request_uri=self.group, emergency_ind=emergency, imminentperil_ind=imminent_peril)
+        content = self._write(info, self.description(offering=False))
+        answer = await self._sip.reinvite(content.body, content.content_type)
+        if not answer.ok:
+            raise ServiceRefused("urgency of a call", answer)
+        self.engine.urged(emergency=emergency, imminent_peril=imminent_peril)
 
     def speak(self, payload: bytes) -> None:
         """One frame of PCMU, now. :raises Forbidden: the floor is not ours, or there is no key."""

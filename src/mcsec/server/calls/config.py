@@ -1,8 +1,12 @@
-"""What an MCX server is told of group calls: ``[server.calls]``, ``[[server.groups]]`` and ``[[server.partners]]``."""
+"""What an MCX server is told of group calls: ``[server.calls]``, ``[[server.groups]]`` and ``[[server.partners]]``.
+
+``[server.calls.floor]`` is in :mod:`mcsec.server.calls.floor_config`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -12,6 +16,7 @@ from mcsec.errors import LocalError
 from mcsec.keys.key import Key
 from mcsec.keys.policy import GroupRules
 from mcsec.net.sip.peer import Hop
+from mcsec.server.calls.floor_config import FloorSection
 from mcsec.server.calls.groups import CallKind, Group, GroupMember
 from mcsec.server.calls.links import Partner
 from mcsec.server.calls.policy import STANDARD, CallPolicy
@@ -31,7 +36,7 @@ class CallsSection(_Section):
     """Both functions. ``host`` and ``ports``: where floor control and media are received; no ports: any that are free.
 
     ``controlling``: public service identity of the controlling function. Times as in
-    :class:`~mcsec.server.calls.policy.CallPolicy`.
+    :class:`~mcsec.server.calls.policy.CallPolicy`. ``floor``: what the floors of all calls share.
     """
 
     controlling: str = ""
@@ -49,6 +54,7 @@ class CallsSection(_Section):
     dynamic: int | None = Field(default=STANDARD.dynamic, ge=1)
     silence: Seconds = STANDARD.silence
     ring: Seconds = STANDARD.ring
+    floor: FloorSection = FloorSection()
 
     @property
     def policy(self) -> CallPolicy:
@@ -86,7 +92,8 @@ class GroupSection(_Section):
     """A group: who may join it, whether it has a MuSiK of its own, and its calls.
 
     ``home``: the MC domain whose server controls its calls; this one unless given. ``details``: members of whom more
-    is to be said. ``protect_media`` false: media in clear is passed on.
+    is to be said. ``protect_media`` false: media in clear is passed on. ``pre_emption``: the lowest priority that takes
+    the floor from a lower one; "urgent": only urgency does.
     """
 
     id: str = Field(min_length=1, max_length=512)
@@ -106,9 +113,10 @@ class GroupSection(_Section):
     talk_time: float = Field(default=30.0, gt=0, lt=65_536)
     dual_floor: bool = False
     audio_cut_in: bool = False
+    pre_emption: Annotated[int, Field(ge=1, le=255)] | Literal["urgent"] = 255
 
-    def group(self, domain: str) -> Group:
-        """The group as calls see it; ``domain`` is the server's own."""
+    def group(self, domain: str, floor: FloorPolicy) -> Group:
+        """The group as calls see it; ``domain`` is the server's own, ``floor`` what the floors of all calls share."""
         more = {member.user: member for member in self.details}
         named = [] if self.members == EVERYBODY else list(self.members)
         users = dict.fromkeys([*named, *more])
@@ -124,11 +132,13 @@ class GroupSection(_Section):
             minimum=self.minimum,
             disabled=self.disabled,
             broadcast=self.broadcast,
-            floor=FloorPolicy(
+            floor=replace(
+                floor,
                 queue_limit=self.queue,
                 t2=self.talk_time,
                 dual_floor=self.dual_floor,
                 audio_cut_in=self.audio_cut_in,
+                pre_emptive_priority=None if self.pre_emption == "urgent" else self.pre_emption,
             ),
         )
 

@@ -12,12 +12,19 @@ from mcsec.server.calls import bodies
 from mcsec.server.calls.bodies import Audio, Terms
 from mcsec.server.calls.book import Book
 from mcsec.server.calls.events import PartnerRefused
-from mcsec.server.calls.focus import Focus, OwnWay, check_kind
+from mcsec.server.calls.focus import OwnWay, check_kind
 from mcsec.server.calls.groups import Group, found
 from mcsec.server.calls.legs import PartnerLeg
 from mcsec.server.calls.links import Partner
-from mcsec.server.calls.outgoing import FEATURES, Outgoing, PartnerSaysNo, member_leg, watch_member
-from mcsec.server.calls.reinvites import answering, answers, in_clear
+from mcsec.server.calls.outgoing import (
+    FEATURES,
+    Outgoing,
+    PartnerSaysNo,
+    answering_member,
+    member_leg,
+    watch_member,
+)
+from mcsec.server.calls.reinvites import answering
 from mcsec.server.calls.serving import ClientLeg, Serving
 from mcsec.server.refusals import answer_to
 from mcsec.wire import mc_bodies, multipart, sdp
@@ -178,7 +185,9 @@ class Incoming:
             description = leg.describe(audio, parameters, None)
             focus.enter(user, entry, leg)
             incoming.features(FEATURES)
-            leg.call = call = await self._accept(incoming, description, self._of_leg(leg, focus, description))
+            leg.call = call = await self._accept(
+                incoming, description, answering_member(leg, focus, description)
+            )
         except BaseException:
             focus.left(user, "the call was not set up", leg)
             leg.close()
@@ -234,16 +243,6 @@ class Incoming:
         if not isinstance(info.request_uri, str):
             raise Refused("no group is called", code="call.unknown-group", clause="TS 24.379 10.1.1.3.1.1")
         return found(self._book.directory, info.request_uri)
-
-    def _of_leg(self, leg: PartnerLeg, focus: Focus, description: bytes) -> OnReinvite:
-        return answers(
-            self._around,
-            leg.group.rules,
-            description,
-            in_clear,
-            leg.agree,
-            lambda urgency: focus.urge(leg.user, urgency),
-        )
 
     async def _accept(
         self, incoming: IncomingCall, description: bytes, on_reinvite: OnReinvite | None

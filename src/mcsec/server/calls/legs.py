@@ -65,7 +65,7 @@ class PartnerLeg:
         self, around: Around, group: Group, user: str, domain: str, on_floor: OnFloor, on_media: OnMedia
     ) -> None:
         """:raises Refused: the domain is no partner. :raises LocalError: no ports are left."""
-        self._around, self.group, self.user, self.domain = around, group, user, domain
+        self.around, self.group, self.user, self.domain = around, group, user, domain
         self._link = around.link(domain)
         self._on_floor, self._on_media = on_floor, on_media
         self.ports = around.pool.open(self._floor_came, self._media_came)
@@ -110,26 +110,26 @@ class PartnerLeg:
         self.ports.close()
         self._link.give_back(self._number)
         if hang_up and self.call is not None and not self.call.ended.is_set():
-            self._around.spawn(self.call.hang_up())
+            self.around.spawn(self.call.hang_up())
 
     def _floor_came(self, octets: bytes, source: tuple[str, int]) -> None:
         try:
             messages = self._link.open(octets, None if self.terms is None else self.terms.ssrc)
-            self.heard = self._around.clock()
+            self.heard = self.around.clock()
             for message in messages:
                 self._on_floor(message)
         except (PeerError, LocalError) as error:
-            self._around.packet_refused(self.group.group_id, f"{self.domain} {self.user}", "floor", error)
+            self.around.packet_refused(self.group.group_id, f"{self.domain} {self.user}", "floor", error)
 
     def _media_came(self, octets: bytes, source: tuple[str, int]) -> None:
         try:
             if self.terms is None or source != self.terms.media:
                 raise Refused("media from elsewhere", code="call.media-source", clause="TS 24.380 6.3.5")
-            packet = self._around.checked_media(self.group.group_id, octets, self.group.rules)
-            self.heard = self._around.clock()
+            packet = self.around.checked_media(self.group.group_id, octets, self.group.rules)
+            self.heard = self.around.clock()
             self._on_media(packet, media_ssrc(octets))
         except (PeerError, LocalError) as error:
-            self._around.packet_refused(self.group.group_id, f"{self.domain} {self.user}", "media", error)
+            self.around.packet_refused(self.group.group_id, f"{self.domain} {self.user}", "media", error)
 
 
 class PartnerWay:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mcsec.errors import LocalError, McsecError, PeerError, Refused
-from mcsec.net.sip.calls import Call
+from mcsec.net.sip.calls import Call, OnReinvite
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.inviting import CallRefused
 from mcsec.net.sip.message import Request
@@ -21,7 +21,7 @@ from mcsec.server.calls.controlling import Invite
 from mcsec.server.calls.focus import Focus, OwnWay
 from mcsec.server.calls.groups import Group
 from mcsec.server.calls.legs import PartnerLeg, PartnerWay
-from mcsec.server.calls.reinvites import answering
+from mcsec.server.calls.reinvites import answering, answers, in_clear
 from mcsec.server.calls.serving import ClientLeg, Serving
 from mcsec.server.floor import Urgency
 from mcsec.wire import mc_bodies, multipart
@@ -85,7 +85,15 @@ class Outgoing:
         parameters = FloorParameters(queueing=group.floor.queueing, ssrc=leg.ssrc)
         try:
             reached = await self._partner(
-                partner.participating, invite.inviter, leg, group, info, focus.audio, parameters, None
+                partner.participating,
+                invite.inviter,
+                leg,
+                group,
+                info,
+                focus.audio,
+                parameters,
+                None,
+                lambda description: answering_member(leg, focus, description),
             )
             leg.call = reached.call
             leg.agree(reached.terms)
@@ -217,8 +225,9 @@ class Outgoing:
         audio: Audio,
         parameters: FloorParameters,
         audio_ssrc: int | None,
+        answering: Callable[[bytes], OnReinvite] | None = None,
     ) -> Reached:
-        """INVITE to a function of a partner."""
+        """INVITE to a function of a partner. ``answering``: what answers its re-INVITEs, with our description."""
         around = self._around
         hop = around.link(leg.domain).partner.hop
         description = leg.describe(audio, parameters, audio_ssrc)
@@ -231,7 +240,11 @@ class Outgoing:
         request, flow = await self._request(function, own, function, parts, headers, hop)
         try:
             call = await around.endpoint.invite(
-                request, flow, ring=around.policy.ring + 5.0, session_interval=around.policy.session_interval
+                request,
+                flow,
+                ring=around.policy.ring + 5.0,
+                session_interval=around.policy.session_interval,
+                on_reinvite=None if answering is None else answering(description),
             )
         except CallRefused as error:
             raise PartnerSaysNo(error) from None
@@ -302,6 +315,18 @@ def member_leg(book: Book, focus: Focus, user: str, domain: str) -> PartnerLeg:
         domain,
         lambda message: focus.floor(user, message),
         lambda packet, ssrc: focus.media(user, packet, ssrc),
+    )
+
+
+def answering_member(leg: PartnerLeg, focus: Focus, description: bytes) -> OnReinvite:
+    """Answers re-INVITEs on the leg of a member whom a partner serves, whoever invited whom."""
+    return answers(
+        leg.around,
+        leg.group.rules,
+        description,
+        in_clear,
+        leg.agree,
+        lambda urgency: focus.urge(leg.user, urgency),
     )
 
 
