@@ -46,6 +46,9 @@ class Referee:
     idles: int = 0
     turn: int = 0
     now: float = 0.0
+    #: Who sends media without permission, and when it did last; when somebody was told last to stop.
+    offenders: dict[str, float] = field(default_factory=dict)
+    told_to_stop: dict[str, float] = field(default_factory=dict)
 
     def sees(self, outputs: list[Output], now: float) -> None:
         """Everything that one input led to."""
@@ -86,6 +89,11 @@ class Referee:
         if known is None or known[:3] != key:
             self.turn += 1
             self.waiting[user] = (*key, self.turn)
+
+    def calms(self, user: str) -> None:
+        """Somebody does not send without permission any more."""
+        self.offenders.pop(user, None)
+        self.told_to_stop.pop(user, None)
 
     def next_in_line(self) -> str | None:
         """Who is next."""
@@ -138,13 +146,18 @@ class Referee:
             rank = self.asking[1]
         if beside:
             assert self.beats(rank, self.places[False].rank), "beside a talker only who beats that one"
+        self.calms(user)
         self.places[beside] = Talker(user, rank, self.now, granted=1)
         self.idles = 0
 
     def _revoked(self, user: str, message: FloorRevoke) -> None:
         talker = self.talker(user)
+        last = self.told_to_stop.get(user)
+        assert last is None or self.now >= last + self.policy.t8 - 1e-9, "told again before T8"
+        self.told_to_stop[user] = self.now
         if message.cause.code == RevokeCause.NO_PERMISSION_TO_SEND:
             assert talker is None, "a talker has permission to send"
+            assert user in self.offenders, "it sends nothing"
             return
         assert talker is not None, "revoked what it has not"
         if talker.revoked_at is None:
@@ -197,6 +210,13 @@ class Referee:
         self.number = number
 
     def _nothing_overdue(self) -> None:
+        for user, last in list(self.told_to_stop.items()):
+            talker, media = self.talker(user), self.offenders.get(user)
+            revoked = talker is not None and talker.revoked_at is not None
+            if revoked or (media is not None and self.now < media + self.policy.t1):
+                assert self.now < last + self.policy.t8 + 1e-9, f"{user} goes on and is not told again"
+            else:
+                self.calms(user)
         for beside, talker in self.places.items():
             silence = self.policy.t11 if beside else self.policy.t1
             longest = self.policy.t12 if beside else self.policy.t2

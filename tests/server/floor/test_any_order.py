@@ -15,6 +15,8 @@ from mcsec.wire.rtcp.floor import (
     FloorAck,
     FloorDeny,
     FloorGranted,
+    FloorIdle,
+    FloorQueuePositionInfo,
     FloorQueuePositionRequest,
     FloorRelease,
     FloorRequest,
@@ -92,6 +94,7 @@ class AnyOrder(RuleBasedStateMachine):
         if really and self.inside(user):
             del self.referee.members[user]
             self.referee.waiting.pop(user, None)
+            self.referee.calms(user)
             outputs = self.seen(self.floor.leave(user, self.now))
             if len(self.referee.members) == 1:
                 for talker in self.referee.places.values():
@@ -152,10 +155,20 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(user=USERS, ack=st.booleans())
     def free(self, user: str, ack: bool) -> None:
         if self.inside(user):
-            if self.referee.holds(user):
+            held = self.referee.holds(user)
+            if held:
                 self.referee.excused.add(user)
             self.referee.waiting.pop(user, None)
-            self.seen(self.floor.receive(user, FloorRelease(ssrc=ssrc_of(user), ack_requested=ack), self.now))
+            self.referee.calms(user)
+            outputs = self.seen(
+                self.floor.receive(user, FloorRelease(ssrc=ssrc_of(user), ack_requested=ack), self.now)
+            )
+            assert len(told(outputs, user, FloorAck)) == ack
+            if not held:
+                # Who gives back what it has not is told how things are (6.3.5.3.4, 6.3.5.4.5).
+                talking = sorted(talker.user for talker in self.referee.places.values())
+                assert sorted(taken.granted_party for taken in told(outputs, user, FloorTaken)) == talking
+                assert len(told(outputs, user, FloorIdle)) == (False not in self.referee.places)
 
     @rule(seconds=st.sampled_from((0.5, 2.0, 6.0, 40.0)))
     def talkers_go_on(self, seconds: float) -> None:
@@ -175,7 +188,9 @@ class AnyOrder(RuleBasedStateMachine):
     def packet(self, user: str) -> None:
         talker = self.referee.talker(user)
         was_refused = self.floor.participant(user).name == "SENDS_MEDIA"
-        if talker is not None:
+        if talker is None:
+            self.referee.offenders[user] = self.now
+        else:
             talker.heard = self.now
             if talker.talks_since is None and talker.revoked_at is None:
                 talker.talks_since = self.now
@@ -188,8 +203,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(user=USERS)
     def place(self, user: str) -> None:
         if self.inside(user):
-            message = FloorQueuePositionRequest(ssrc=ssrc_of(user))
-            self.seen(self.floor.receive(user, message, self.now))
+            message, talker = FloorQueuePositionRequest(ssrc=ssrc_of(user)), self.referee.talker(user)
+            outputs = self.seen(self.floor.receive(user, message, self.now))
+            # Who has the floor missed the grant; who is being revoked has nothing to wait for.
+            assert len(told(outputs, user, FloorQueuePositionInfo)) == (talker is None)
+            assert len(told(outputs, user, FloorGranted)) == (
+                talker is not None and talker.revoked_at is None
+            )
 
     @rule(user=USERS)
     def acknowledge(self, user: str) -> None:
