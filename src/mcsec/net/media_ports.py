@@ -72,6 +72,8 @@ class Port:
             self._open = False
             self._loop.remove_reader(self._socket)
             self._socket.close()
+            # A leg and its port hold one another; without this only a search for cycles would find them.
+            self._on_datagram = _nobody
             self._released(self.address)
 
     def __enter__(self) -> Self:
@@ -213,6 +215,10 @@ class PortPool:
 
     def _released(self, address: Address) -> None:
         self._taken.discard(address[1])
+
+
+def _nobody(octets: bytes, source: Address) -> None:
+    """Whose port it was is gone."""
 
 
 class _Taken(LocalError):

@@ -64,7 +64,7 @@ class Call:
         self._inviting = False
         self._ack: tuple[int, bytes, Peer] | None = None
         self._repeat: tuple[RequestArrived, Response, float] | None = None
-        self.on_reinvite: OnReinvite = on_reinvite or self._same_again
+        self.on_reinvite: OnReinvite | None = on_reinvite
         self.ended = asyncio.Event()
         self._settled = asyncio.Event()
         self._confirmed = state is CallState.CONFIRMED
@@ -204,7 +204,7 @@ class Call:
         except DecodeError:
             self._core.respond(arrived.key, make_response(arrived.request, 400))
             return
-        response = self._core.guarded("INVITE", self.on_reinvite, arrived.request)
+        response = self._core.guarded("INVITE", self.on_reinvite or self._same_again, arrived.request)
         if response is None or not response.final:
             self._core.respond(arrived.key, make_response(arrived.request, 500))
         elif response.ok:
@@ -300,4 +300,6 @@ class Call:
             self._stop_repeating()
             self._core.clock.timers.cancel(("session", self.dialog.id))
             self._serving.usages.pop(self.dialog.id, None)
+            # Whoever answers re-INVITEs holds the call; let go, so that neither waits for a search for cycles.
+            self.on_reinvite = None
             self.ended.set()

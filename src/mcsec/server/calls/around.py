@@ -152,6 +152,15 @@ class Alarm:
             self._handle.cancel()
         self._handle = self._when = None
 
+    def close(self) -> None:
+        """Not at all, and never again: who is rung is let go."""
+        self.stop()
+        self._ring = _nobody
+
     def _due(self) -> None:
         self._handle = self._when = None
         self._ring()
+
+
+def _nobody() -> None:
+    """Who was rung is gone."""

@@ -138,7 +138,7 @@ class Focus:
 
     def stop(self) -> None:
         """The server stops."""
-        self._alarm.stop()
+        self._alarm.close()
         for leg in self._partners.values():
             leg.close(hang_up=False)
         for task in self._inviting.values():
@@ -168,7 +168,7 @@ class Focus:
                 case Event():
                     self._around.tell(output)
         if self.call.state is CallState.RELEASED:
-            self._alarm.stop()
+            self._alarm.close()
             self._over(self)
         else:
             self._alarm.set(self.call.next_timer())

@@ -228,14 +228,14 @@ class Serving:
     def _end_if_over(self) -> None:
         if not self._closed and not self.legs and self.call.over:
             self._closed = True
-            self._alarm.stop()
+            self._alarm.close()
             self._floor.close()
             self._over(self)
 
     def stop(self) -> None:
         """The server stops: nothing is said any more."""
         self._closed = True
-        self._alarm.stop()
+        self._alarm.close()
         self._floor.close()
         for leg in self.legs.values():
             leg.close()
