@@ -288,3 +288,14 @@ async def test_two_processes_never_reserve_the_same_indexes(cluster: PostgreSql)
         )
     firsts = sorted(block.first for (block,) in found)
     assert firsts == [10 * number + 1 for number in range(40)]
+
+
+@pytest.mark.anyio
+async def test_many_wishes_are_reserved_together(address: Address) -> None:
+    """More than one statement takes; each wish has its own block, in the order in which they were made."""
+    wishes = [Reserve(KeyId(0x2000_0000 + number % 700), number % 700, 10) for number in range(1100)]
+    async with opened(address) as (_, writer):
+        blocks = await writer.run(lambda connection: server.reserve_blocks(connection, wishes))
+        assert await writer.run(lambda connection: server.reserve_blocks(connection, [])) == []
+    assert [(block.key_id, block.ssrc) for block in blocks] == [(one.key_id, one.ssrc) for one in wishes]
+    assert [block.first for block in blocks] == [1] * 700 + [11] * 400

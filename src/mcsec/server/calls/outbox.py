@@ -21,7 +21,7 @@ Deliver = Callable[[Any], None]
 #: Packets that wait for the store at a time. More are lost, as on a link that is full.
 _ROOM = 100_000
 #: Packets that are made together: more would keep everything else waiting.
-_TOGETHER = 256
+_TOGETHER = 1024
 
 
 class Outbox:
