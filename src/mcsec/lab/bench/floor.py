@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mcsec.lab.bench.floor_calls import standing
 from mcsec.lab.bench.floor_latency import A, B, latency
-from mcsec.lab.bench.floor_load import burst, many
+from mcsec.lab.bench.floor_load import burst
 
 #: Listeners of one call on a bearer.
 LISTENERS = (10, 1000, 100_000)
 _BURSTS = 200
+#: Members of each of many calls.
+_CALL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,14 @@ class FloorReport:
 
     ``granted``, ``taken``: from a request for the floor until Floor Granted has arrived, and until a listener on the
     bearer has decoded Floor Taken; median and 95 of 100. ``burst_us``: both functions for one talk burst, by the number
-    of listeners on the bearer. ``calls_mib``, ``call_burst_us``: of ``calls`` calls in one process, on unicast: what
-    both functions keep and decide, keys and ports, without SIP dialogs.
+    of listeners on the bearer.
     ``server_ms``: processor time for each request in the server of either domain, all its upkeep included.
+
+    Of ``calls`` calls with ``call_members`` members each in one server process on one core, set up by INVITE and on
+    unicast: ``calls_mib``, its memory at most; ``calls_before_mib``, the same before the first call, with everybody
+    affiliated. ``calls_legs``: legs set up for each second, ``calls_leg_ms``: processor time for one.
+    ``calls_share``: of the core, while there are ``calls_rate`` talk bursts a second; ``calls_median``, ``calls_p95``:
+    until Floor Granted.
     """
 
     members: int
@@ -39,8 +47,14 @@ class FloorReport:
     burst_us: dict[str, float]
     calls: int
     call_members: int
+    calls_before_mib: float
     calls_mib: float
-    call_burst_us: float
+    calls_legs: float
+    calls_leg_ms: float
+    calls_rate: float
+    calls_share: float
+    calls_median: float
+    calls_p95: float
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -57,8 +71,11 @@ class FloorReport:
                 f" {self.taken_median:.1f} ms median, {self.taken_p95:.1f} ms p95",
                 f"  CPU per request: {self.server_ms[A]:.1f} ms in {A}, {self.server_ms[B]:.1f} ms in {B}",
                 f"a talk burst on a bearer: {costs} listeners",
-                f"{self.calls} calls of {self.call_members} in one process, without SIP dialogs:"
-                f" {self.calls_mib:.0f} MiB, {self.call_burst_us:.0f} us of a core for a talk burst in one of them",
+                f"{self.calls} calls of {self.call_members} in one process on one core, set up by INVITE:"
+                f" {self.calls_mib:.0f} MiB ({self.calls_before_mib:.0f} before)",
+                f"  {self.calls_legs:.0f} legs set up a second, {self.calls_leg_ms:.2f} ms of CPU each",
+                f"  {self.calls_rate:.0f} talk bursts a second in them: {self.calls_share:.0%} of the core,"
+                f" Floor Granted after {self.calls_median:.1f} ms median, {self.calls_p95:.1f} ms p95",
             )
         )
 
@@ -75,8 +92,8 @@ def measure(
     for listeners in LISTENERS:
         progress(f"a talk burst for {listeners} listeners")
         costs[str(listeners)] = _cost(burst(listeners)) * 1e6
-    progress(f"{calls} calls in one process")
-    load = many(calls, 10)
+    progress(f"{calls} calls in one process are set up")
+    load = asyncio.run(standing(calls, _CALL, calls, progress))
     return FloorReport(
         members,
         groups,
@@ -88,9 +105,15 @@ def measure(
         {name: seconds / requests * 1e3 for name, seconds in found.cpu.items()},
         costs,
         calls,
-        10,
+        _CALL,
+        load.before_mib,
         load.mib,
-        load.burst * 1e6,
+        load.setup,
+        load.setup_cpu * 1e3,
+        load.rate,
+        load.share,
+        statistics.median(load.granted) * 1e3,
+        _p95(load.granted) * 1e3,
     )
 
 

@@ -1,22 +1,16 @@
-"""What calls cost a server: a floor event whoever listens, and many calls at a time in one process."""
+"""What a floor event costs a server, whoever listens."""
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Address
-from multiprocessing.connection import Connection
 
 from mcsec.errors import LocalError
 from mcsec.ids import PurposeTag, Tmgi
 from mcsec.keys.key import DEFAULT, Key, Maker, Scope, make
 from mcsec.keys.policy import SenderKeys
 from mcsec.keys.rotation import Rotation
-from mcsec.lab.soak.users import peak_octets
-from mcsec.net.media_ports import PortPool, make_room
 from mcsec.server.calls.controlling import Entry, GroupCall
 from mcsec.server.calls.groups import CallKind, Group
 from mcsec.server.calls.participating import Broadcast, ServedCall, Tell
@@ -111,94 +105,5 @@ def _send(outputs: object, signalling: Signalling, group: str, now: float) -> in
     return count
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """Many calls in one process: ``mib`` of memory at most, and seconds of one core for a talk burst in one of them."""
-
-    mib: float
-    burst: float
-
-
-def many(calls: int, members: int) -> Calls:
-    """``calls`` calls of ``members`` each, all on unicast, with the ports of their legs: in a process of its own.
-
-    :raises LocalError: it did not come so far.
-    """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_many, args=(theirs, calls, members))
-    child.start()
-    theirs.close()
-    try:
-        if not ours.poll(300):
-            raise LocalError("the process with the calls did not answer", code="bench.process")
-        mib, seconds = ours.recv()
-    except EOFError:
-        raise LocalError("the process with the calls ended", code="bench.process") from None
-    finally:
-        child.join(10)
-        if child.is_alive():
-            child.kill()
-    return Calls(mib, seconds)
-
-
-def _many(pipe: Connection, calls: int, members: int) -> None:
-    asyncio.run(_run(pipe, calls, members))
-
-
-async def _run(pipe: Connection, calls: int, members: int) -> None:
-    now = time.time()
-    csks: dict[str, Key] = {}
-    signalling = Signalling(SenderKeys(_DOMAIN, csks=csks), MemoryIndexes())
-    # A floor port for each call, a media port for each leg.
-    room = make_room((calls * (members + 1) + 1) // 2)
-    if room * 2 < calls * (members + 1):
-        raise LocalError("too few files may be open", code="bench.files", hint="raise RLIMIT_NOFILE")
-    pool = PortPool()
-    ports = [pool.open_one(_deaf) for _ in range(calls * (members + 1))]
-    made: list[tuple[GroupCall, ServedCall]] = []
-    for number in range(calls):
-        group = f"sip:group{number}@{_DOMAIN}"
-        users = [f"sip:g{number}u{one}@{_DOMAIN}" for one in range(members)]
-        call = GroupCall(
-            Group(group_id=group, home=_DOMAIN, kind=CallKind.CHAT, everybody=True, hang_time=80_000.0),
-            users[0],
-            Entry(ssrc=1),
-        )
-        served = ServedCall(group)
-        call.begin(now)
-        for one, user in enumerate(users):
-            csks[user] = _csk(user, now)
-            if one:
-                call.join(user, Entry(ssrc=one + 1), now)
-            served.enter(user, now)
-        made.append((call, served))
-    for traffic in (True, False):
-        # The first round draws SSRCs and makes contexts; the second is what counts.
-        began = time.process_time()
-        for call, served in made:
-            _burst(call, served, signalling, now + (1 if traffic else 2))
-        seconds = (time.process_time() - began) / calls
-    for port in ports:
-        port.close()
-    pipe.send((peak_octets() / (1 << 20), seconds))
-
-
-def _burst(call: GroupCall, served: ServedCall, signalling: Signalling, now: float) -> None:
-    talker = call.caller
-    for message in (FloorRequest(ssrc=1), FloorRelease(ssrc=1)):
-        for output in call.receive(talker, message, now):
-            if isinstance(output, ToAll):
-                _send(served.down(output.message, now, but=output.but), signalling, served.group, now)
-            elif isinstance(output, ToOne):
-                _send(
-                    served.down(output.message, now, user=output.participant), signalling, served.group, now
-                )
-
-
 def _csk(user: str, now: float) -> Key:
     return make(PurposeTag.CSK, scope=Scope.of(user), maker=Maker(_DOMAIN, user), now=now)
-
-
-def _deaf(octets: bytes, source: tuple[str, int]) -> None:
-    return None
