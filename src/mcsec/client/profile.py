@@ -8,6 +8,7 @@ from enum import Enum
 from mcsec.client.engine import Party
 from mcsec.errors import InvalidValue
 from mcsec.net.sip.refreshing import STANDARD_RETRY, RetryTimes
+from mcsec.wire.priority import STANDARD, ResourcePriorities
 
 
 class Authorisation(Enum):
@@ -28,7 +29,7 @@ class Profile:
 
     ``protect_xml``: encrypt and sign XML under the CSK once there is one. ``require_protected_xml``: refuse XML
     of the server that is not. ``expires``: seconds that a registration is asked for. ``retry``: when one that failed
-    or was lost is tried again.
+    or was lost is tried again. ``priorities``: what INVITEs ask of the network.
     """
 
     mc_service_id: str
@@ -42,6 +43,7 @@ class Profile:
     require_protected_xml: bool = True
     expires: int = 3600
     retry: RetryTimes = STANDARD_RETRY
+    priorities: ResourcePriorities = STANDARD
 
     def __post_init__(self) -> None:
         for name in ("mc_service_id", "impu", "registrar", "psi"):

@@ -173,7 +173,15 @@ class CallDesk:
         ssrc = draw_ssrc(self._ssrcs)
         self._ssrcs.add(ssrc)
         engine = CallEngine(self._engine, wish, ssrc, self._copies, self._policy)
-        call = McCall(engine, self._pool, self._heard, self._over, self._written, self._clock)
+        call = McCall(
+            engine,
+            self._pool,
+            self._heard,
+            self._over,
+            self._written,
+            self._clock,
+            self._profile.priorities,
+        )
         self.calls[wish.group] = call
         self._begun(call)
         self.left.discard(wish.group)
@@ -192,7 +200,7 @@ class CallDesk:
         call.engine.calling()
         call.inviting = asyncio.ensure_future(
             self._link.call(
-                from_client(self._profile.impu),
+                (*from_client(self._profile.impu), *self._profile.priorities.headers(info)),
                 content,
                 seconds=wish.seconds,
                 on_reinvite=lambda again: self._reinvited(call, again),

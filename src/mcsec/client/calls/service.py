@@ -22,6 +22,7 @@ from mcsec.keys.events import Event
 from mcsec.net.media_ports import PortPool
 from mcsec.net.sip.calls import Call
 from mcsec.wire.mcptt_info import McpttInfo
+from mcsec.wire.priority import ResourcePriorities
 from mcsec.wire.rtcp.floor_values import DenyCause
 from mcsec.wire.sdp import Session
 from mcsec.wire.sdp_mcptt import FloorParameters
@@ -63,14 +64,17 @@ class McCall:
         on_over: Callable[[McCall], None],
         write: Callable[[McpttInfo, Session], Content],
         clock: Callable[[], float],
+        priorities: ResourcePriorities,
     ) -> None:
         """:param on_over: told once, when the call is over. :param write: writes a body for the server.
+        :param priorities: what INVITEs ask of the network.
         :raises LocalError: no port is left.
         """
         self.engine = engine
         self.on_audio: OnAudio = lambda frame, now: None
         self.inviting: asyncio.Future[Call] | None = None
         self._tell, self._on_over, self._write, self._clock = tell, on_over, write, clock
+        self._priorities = priorities
         self._number = secrets.randbits(31)
         self._denied: int | None = None
         self._early: list[tuple[bytes, Address, bool]] = []
@@ -121,7 +125,7 @@ class McCall:
             raise WrongState("there is no call", code="call.no-such-step")
         info = McpttInfo(request_uri=self.group, emergency_ind=emergency, imminentperil_ind=imminent_peril)
         content = self._write(info, self.description(offering=False))
-        answer = await self._sip.reinvite(content.body, content.content_type)
+        answer = await self._sip.reinvite(content.body, content.content_type, self._priorities.headers(info))
         if not answer.ok:
             raise ServiceRefused("urgency of a call", answer)
         self.engine.urged(emergency=emergency, imminent_peril=imminent_peril)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from mcsec.errors import DecodeError, McsecError, WrongState
 from mcsec.net.sip.asking import ask
@@ -19,8 +19,9 @@ from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.serving import Serving
 from mcsec.net.sip.session_timer import SessionTimer, accept, agreed, offer
 
-#: Answers a re-INVITE: gets the request, gives a final response (with the session that we go on with).
-OnReinvite = Callable[[Request], Response]
+#: Answers a re-INVITE: gets the request, gives a final response (with the session that we go on with), or what waits
+#: for it.
+OnReinvite = Callable[[Request], Response | Awaitable[Response]]
 
 
 def glare_wait(caller: bool, t1: float) -> float:
@@ -61,7 +62,7 @@ class Call:
         self.remote_body, self.remote_type = b"", ""
         self._take(remote)
         self._timer = timer
-        self._inviting = False
+        self._inviting = self._answering = False
         self._ack: tuple[int, bytes, Peer] | None = None
         self._repeat: tuple[RequestArrived, Response, float] | None = None
         self.on_reinvite: OnReinvite | None = on_reinvite
@@ -95,17 +96,22 @@ class Call:
         if not self._confirmed:
             raise NoAnswer(self.reason)
 
-    async def reinvite(self, body: bytes, content_type: str) -> Response:
+    async def reinvite(
+        self, body: bytes, content_type: str, headers: Iterable[tuple[str, str]] = ()
+    ) -> Response:
         """Change the session. The answer may be a refusal; then the session is as before.
+
+        ``headers`` go with it, and not with the refreshes that follow.
 
         One refusal for glare (491) is waited out and tried again (RFC 3261 14.1).
 
         :raises WrongState: the call is not confirmed, or another re-INVITE is under way.
         """
-        response = await self._reinvite(body, content_type)
+        more = tuple(headers)
+        response = await self._reinvite(body, content_type, more)
         if response.status == 491:
             await asyncio.sleep(glare_wait(self._caller, self._core.settings.timings.t1))
-            response = await self._reinvite(body, content_type)
+            response = await self._reinvite(body, content_type, more)
         return response
 
     async def refresh(self) -> None:
@@ -121,11 +127,13 @@ class Call:
         if not response.ok and self.state is CallState.CONFIRMED:
             self._lose(f"the session could not be refreshed: {response.status}")
 
-    async def _reinvite(self, body: bytes, content_type: str) -> Response:
+    async def _reinvite(self, body: bytes, content_type: str, headers: Iterable[tuple[str, str]]) -> Response:
         if self.state is not CallState.CONFIRMED or self._inviting:
             raise WrongState(f"a call that is {self.state} takes no re-INVITE now", code="sip.reinvite")
-        headers = offer(self._timer.interval, ours=self._timer.ours) if self._timer.interval else []
-        request = self.dialog.request("INVITE", headers=headers, body=body, content_type=content_type)
+        timer = offer(self._timer.interval, ours=self._timer.ours) if self._timer.interval else []
+        request = self.dialog.request(
+            "INVITE", headers=[*timer, *headers], body=body, content_type=content_type
+        )
         self._inviting = True
         try:
             response = await self._request(request)
@@ -167,7 +175,7 @@ class Call:
         """A request came in the dialog."""
         request = arrived.request
         try:
-            if request.method == "INVITE" and (self._inviting or self._repeat is not None):
+            if request.method == "INVITE" and (self._inviting or self._answering or self._repeat is not None):
                 # Glare, or an INVITE before the ACK of the last one (RFC 3261 14.2).
                 status = 491 if self._inviting else 500
                 headers = [] if self._inviting else [("Retry-After", "1")]
@@ -204,7 +212,40 @@ class Call:
         except DecodeError:
             self._core.respond(arrived.key, make_response(arrived.request, 400))
             return
-        response = self._core.guarded("INVITE", self.on_reinvite or self._same_again, arrived.request)
+        answer = self._core.guarded("INVITE", self.on_reinvite or self._same_again, arrived.request)
+        if answer is None or isinstance(answer, Response):
+            self._answer(arrived, answer, timer, headers)
+        else:
+            self._answering = True
+            self._serving.spawn(self._answer_later(arrived, answer, timer, headers))
+
+    async def _answer_later(
+        self,
+        arrived: RequestArrived,
+        answer: Awaitable[Response],
+        timer: SessionTimer,
+        headers: list[tuple[str, str]],
+    ) -> None:
+        response = None
+        try:
+            response = await answer
+        # Like what guarded() calls: it is not ours, and the peer is answered whatever it raises.
+        except Exception as error:  # noqa: BLE001
+            self._core.handler_failed("INVITE", error)
+        finally:
+            self._answering = False
+            if self.state is not CallState.CONFIRMED:
+                # A BYE came between (RFC 3261 15.1.2).
+                response = make_response(arrived.request, 487)
+            self._answer(arrived, response, timer, headers)
+
+    def _answer(
+        self,
+        arrived: RequestArrived,
+        response: Response | None,
+        timer: SessionTimer,
+        headers: list[tuple[str, str]],
+    ) -> None:
         if response is None or not response.final:
             self._core.respond(arrived.key, make_response(arrived.request, 500))
         elif response.ok:

@@ -22,14 +22,32 @@ from mcsec.server.calls.links import Partner
 from mcsec.server.calls.policy import STANDARD, CallPolicy
 from mcsec.server.calls.service import CallSettings
 from mcsec.server.floor import FloorPolicy
+from mcsec.wire.priority import STANDARD as PRIORITIES
+from mcsec.wire.priority import ResourcePriorities
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Priority = Annotated[str, Field(pattern=r"^(mcptt[pq]\.(1[0-5]|[0-9]))?$")]
 EVERYBODY = "*"
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PrioritySection(_Section):
+    """Resource-Priority of INVITEs, as in :class:`~mcsec.wire.priority.ResourcePriorities`."""
+
+    normal: Priority = PRIORITIES.normal
+    imminent_peril: Priority = PRIORITIES.imminent_peril
+    emergency: Priority = PRIORITIES.emergency
+
+    @property
+    def priorities(self) -> ResourcePriorities:
+        """The values."""
+        return ResourcePriorities(
+            normal=self.normal, imminent_peril=self.imminent_peril, emergency=self.emergency
+        )
 
 
 class CallsSection(_Section):
@@ -55,6 +73,7 @@ class CallsSection(_Section):
     silence: Seconds = STANDARD.silence
     ring: Seconds = STANDARD.ring
     floor: FloorSection = FloorSection()
+    resource_priority: PrioritySection = PrioritySection()
 
     @property
     def policy(self) -> CallPolicy:
@@ -72,6 +91,7 @@ class CallsSection(_Section):
             dynamic=self.dynamic,
             silence=self.silence,
             ring=self.ring,
+            priorities=self.resource_priority.priorities,
         )
 
 

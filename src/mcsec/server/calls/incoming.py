@@ -14,12 +14,11 @@ from mcsec.server.calls.book import Book
 from mcsec.server.calls.events import PartnerRefused
 from mcsec.server.calls.focus import OwnWay, check_kind
 from mcsec.server.calls.groups import Group, found
-from mcsec.server.calls.legs import PartnerLeg
+from mcsec.server.calls.legs import PartnerLeg, PartnerSaysNo
 from mcsec.server.calls.links import Partner
 from mcsec.server.calls.outgoing import (
     FEATURES,
     Outgoing,
-    PartnerSaysNo,
     answering_member,
     member_leg,
     watch_member,
@@ -186,7 +185,7 @@ class Incoming:
             focus.enter(user, entry, leg)
             incoming.features(FEATURES)
             leg.call = call = await self._accept(
-                incoming, description, answering_member(leg, focus, description)
+                incoming, description, answering_member(leg, focus, description, incoming.request.body)
             )
         except BaseException:
             focus.left(user, "the call was not set up", leg)

@@ -7,12 +7,13 @@ that only calls the other half (:mod:`mcsec.server.calls.focus`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import LocalError, PeerError, Refused
 from mcsec.net.sip.calls import Call
+from mcsec.net.sip.message import Response
 from mcsec.server.calls import bodies
 from mcsec.server.calls.around import Around
 from mcsec.server.calls.bodies import Audio, Terms
@@ -40,8 +41,8 @@ class Way(Protocol):
         :raises PeerError: it changed nothing.
         """
 
-    def urge(self, urgency: Urgency) -> None:
-        """The user makes the call more urgent, or less.
+    def urge(self, urgency: Urgency) -> Awaitable[None] | None:
+        """The user makes the call more urgent, or less; what has to be waited for, where another server decides.
 
         :raises PeerError: it may not.
         """
@@ -132,10 +133,22 @@ class PartnerLeg:
             self.around.packet_refused(self.group.group_id, f"{self.domain} {self.user}", "media", error)
 
 
+class PartnerSaysNo(PeerError):
+    """A partner refused; ``status`` and ``warning`` are what it answered."""
+
+    code = "call.partner-refused"
+    clause = "TS 24.379 6.3.2.1.5"
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"the partner answered {response.status}")
+        self.status = response.status
+        self.warning = response.headers.get("Warning")
+
+
 class PartnerWay:
     """The way to a controlling function of another domain."""
 
-    def __init__(self, leg: PartnerLeg, ask: Callable[[PartnerLeg, Urgency], None]) -> None:
+    def __init__(self, leg: PartnerLeg, ask: Callable[[PartnerLeg, Urgency], Awaitable[None]]) -> None:
         """:param ask: tells the other side of a new urgency, by re-INVITE."""
         self.leg = leg
         self._ask = ask
@@ -148,9 +161,9 @@ class PartnerWay:
         """A media packet of the user."""
         self.leg.media(packet, ssrc)
 
-    def urge(self, urgency: Urgency) -> None:
+    def urge(self, urgency: Urgency) -> Awaitable[None]:
         """The other side decides."""
-        self._ask(self.leg, urgency)
+        return self._ask(self.leg, urgency)
 
     def leave(self, reason: str) -> None:
         """BYE."""

@@ -20,7 +20,7 @@ from mcsec.server.calls.book import Book
 from mcsec.server.calls.controlling import Invite
 from mcsec.server.calls.focus import Focus, OwnWay
 from mcsec.server.calls.groups import Group
-from mcsec.server.calls.legs import PartnerLeg, PartnerWay
+from mcsec.server.calls.legs import PartnerLeg, PartnerSaysNo, PartnerWay
 from mcsec.server.calls.reinvites import answering, answers, in_clear
 from mcsec.server.calls.serving import ClientLeg, Serving
 from mcsec.server.floor import Urgency
@@ -134,7 +134,12 @@ class Outgoing:
                 around.participating,
                 known.impu,
                 self._protected(user, bodies.parts(info, description)),
-                [*from_server(around.participating), *place.headers, ("Answer-Mode", "Auto")],
+                [
+                    *from_server(around.participating),
+                    *place.headers,
+                    ("Answer-Mode", "Auto"),
+                    *around.policy.priorities.headers(info),
+                ],
                 place.target,
             )
             call = await around.endpoint.invite(
@@ -234,6 +239,7 @@ class Outgoing:
         headers = [
             ("P-Asserted-Identity", f"<{caller}>"),
             *((name, value) for name, value in from_server(function) if name != "P-Asserted-Identity"),
+            *around.policy.priorities.headers(info),
         ]
         own = around.controlling if info.calling_group_id is not None else around.participating
         parts = bodies.parts(info, description)
@@ -247,7 +253,7 @@ class Outgoing:
                 on_reinvite=None if answering is None else answering(description),
             )
         except CallRefused as error:
-            raise PartnerSaysNo(error) from None
+            raise PartnerSaysNo(error.response) from None
         try:
             return Reached(call, bodies.read(call.remote_body, group.rules))
         except PeerError:
@@ -288,19 +294,20 @@ class Outgoing:
         keys = XmlKeys.derive(csk.secret, csk.key_id, user)
         return mc_bodies.protect(parts, keys, self._around.domain)
 
-    def _urge(self, leg: PartnerLeg, urgency: Urgency) -> None:
-        """The partner's controlling function is asked by re-INVITE (TS 24.379 10.1.1.2.1.3)."""
+    async def _urge(self, leg: PartnerLeg, urgency: Urgency) -> None:
+        """The partner's controlling function is asked by re-INVITE (TS 24.379 10.1.1.2.1.3).
+
+        :raises PartnerSaysNo: it refuses. :raises McsecError: it could not be asked.
+        """
         call = leg.call
         if call is None or leg.terms is None:
-            return
+            raise Refused("the call is not set up yet", code="call.releasing")
         info = bodies.urgent(McpttInfo(calling_user_id=leg.user), urgency)
         description = leg.describe(leg.terms.audio, FloorParameters(ssrc=leg.ssrc), None)
         content_type, body = multipart.encode(bodies.parts(info, description))
-
-        async def ask() -> None:
-            await call.reinvite(body, content_type)
-
-        self._around.spawn(ask())
+        answer = await call.reinvite(body, content_type, self._around.policy.priorities.headers(info))
+        if not answer.ok:
+            raise PartnerSaysNo(answer)
 
 
 def member_leg(book: Book, focus: Focus, user: str, domain: str) -> PartnerLeg:
@@ -318,8 +325,10 @@ def member_leg(book: Book, focus: Focus, user: str, domain: str) -> PartnerLeg:
     )
 
 
-def answering_member(leg: PartnerLeg, focus: Focus, description: bytes) -> OnReinvite:
-    """Answers re-INVITEs on the leg of a member whom a partner serves, whoever invited whom."""
+def answering_member(leg: PartnerLeg, focus: Focus, description: bytes, seen: bytes = b"") -> OnReinvite:
+    """Answers re-INVITEs on the leg of a member whom a partner serves, whoever invited whom; ``seen`` as for
+    :func:`answers`.
+    """
     return answers(
         leg.around,
         leg.group.rules,
@@ -327,6 +336,7 @@ def answering_member(leg: PartnerLeg, focus: Focus, description: bytes) -> OnRei
         in_clear,
         leg.agree,
         lambda urgency: focus.urge(leg.user, urgency),
+        seen,
     )
 
 
@@ -357,15 +367,3 @@ def invitation(group: Group, user: str, inviter: str, urgency: Urgency) -> Mcptt
         calling_group_id=group.group_id,
     )
     return info if urgency is Urgency.NORMAL else bodies.urgent(info, urgency)
-
-
-class PartnerSaysNo(PeerError):
-    """A partner refused; ``status`` and ``warning`` are what it answered."""
-
-    code = "call.partner-refused"
-    clause = "TS 24.379 6.3.2.1.5"
-
-    def __init__(self, error: CallRefused) -> None:
-        super().__init__(f"the partner answered {error.response.status}")
-        self.status = error.response.status
-        self.warning = error.response.headers.get("Warning")

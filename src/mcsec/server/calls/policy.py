@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from mcsec.errors import InvalidValue
+from mcsec.wire.priority import STANDARD as PRIORITIES
+from mcsec.wire.priority import ResourcePriorities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class CallPolicy:
     must listen to a bearer before a call goes there. ``dynamic``: users on unicast from which on a bearer is wanted
     for the call; None: never. ``silence``: seconds without a word from the controlling function after which it is
     asked whether it is there. ``ring``: seconds that an invited client has to answer.
+
+    ``priorities``: what INVITEs of both functions ask of the network.
     """
 
     tng1: float = 10.0
@@ -34,11 +38,12 @@ class CallPolicy:
     dynamic: int | None = None
     silence: float = 60.0
     ring: float = 20.0
+    priorities: ResourcePriorities = PRIORITIES
 
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if one.name not in ("go_on", "dynamic") and value is not None and not value > 0:
+            if one.name not in ("go_on", "dynamic", "priorities") and value is not None and not value > 0:
                 raise InvalidValue(f"{one.name.upper()} is more than 0", code="call.policy")
         if self.session_interval < 90:
             raise InvalidValue("a session interval is 90 s or more", code="call.policy", clause="RFC 4028 4")
