@@ -18,6 +18,7 @@ import pytest
 from mcsec.client.calls import events as told
 from mcsec.client.calls.service import McCall
 from mcsec.client.calls.states import CallState
+from mcsec.lab.ports import free_port
 from mcsec.net.capture import CaptureWriter
 from mcsec.server.calls import events
 from mcsec.server.calls.config import GroupSection
@@ -50,7 +51,6 @@ from support.call_air import bearers
 from support.call_domains import PATIENT, Domain, User, gmk_of, two_domains
 from support.calls import ANN, BOB, CEM, DAN, GROUP
 from support.pcap import Dissected, dissect
-from support.sip_domain import free_port
 from support.sip_tls import TestAuthority
 from support.wire import Opened, record
 

@@ -20,6 +20,7 @@ from mcsec.ids import PurposeTag
 from mcsec.keys.events import Event, KeyHeld
 from mcsec.keys.key import Scope
 from mcsec.keys.kinds import Traffic
+from mcsec.lab.ports import free_port
 from mcsec.net.multicast import MulticastGroup, MulticastSender
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.peer import Hop, Trust
@@ -33,7 +34,6 @@ from support.mc_clients import Heard, engine, profile
 from support.mc_server import ALICE, BEARER, GROUP, LOOPBACK, Running, running
 from support.scripted_mcx import AREA, GENERAL, TMGI
 from support.sip_tls import TestAuthority
-from support.sipp import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("kamailio")]
 
@@ -68,7 +68,7 @@ class Network:
 async def network(directory: Path, transport: str) -> AsyncIterator[Network]:
     """Server and core, by one transport on all sides; over TLS each proves itself to the other by certificate."""
     async with AsyncExitStack() as stack:
-        port = free_port("TCP")
+        port = free_port()
         files: dict[str, object] = {}
         tls = None
         trust, ours, theirs = LOOPBACK, EndpointSettings(trust=LOOPBACK), EndpointSettings(trust=LOOPBACK)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mcsec.lab.init import make_domain
+from mcsec.lab.ports import free_port
 from support.demo import MCSEC
-from support.sip_domain import free_port
 
 DOMAIN = "a.example"
 

@@ -202,7 +202,7 @@ async def two_domains(
     directory: Path, groups: Iterable[Group], policy: CallPolicy | None = None
 ) -> AsyncIterator[tuple[Domain, Domain]]:
     """Domains a.example and b.example, partners of one another."""
-    from support.sip_domain import free_port
+    from mcsec.lab.ports import free_port
 
     names = ("a.example", "b.example")
     authority = TestAuthority(directory)

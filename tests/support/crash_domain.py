@@ -33,8 +33,9 @@ from mcsec.keys.kinds import Traffic
 from mcsec.kms.issuers import open_local
 from mcsec.lab.kms import LabKms, lab_kms
 from mcsec.lab.mb2 import lab_bmsc
+from mcsec.lab.ports import free_port
 from mcsec.lab.scenario.air import Tap
-from mcsec.lab.scenario.site import BearerWish, free_port
+from mcsec.lab.scenario.site import BearerWish
 from mcsec.net.sip.peer import Hop, Trust
 from mcsec.net.sip.refreshing import RetryTimes
 from mcsec.net.sip.settings import EndpointSettings

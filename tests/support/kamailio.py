@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.sipp import free_port
+from mcsec.lab.ports import free_port
 
 HEAD = """#!KAMAILIO
 debug=-1
@@ -159,7 +159,7 @@ async def kamailio(
     **values: int | str,
 ) -> AsyncIterator[Running]:
     """Kamailio with a configuration of this module, until the block ends."""
-    running = Running(free_port("TCP"), free_port("TCP"))
+    running = Running(free_port(), free_port())
     tls_listen = tls_modules = ""
     if certificate is not None:
         tls_listen = f"enable_tls=yes\nlisten=tls:127.0.0.1:{running.tls}"

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from pathlib import Path
 
 from mcsec.kms.config import load
 from mcsec.kms.issuers import open_local
 from mcsec.lab.init import make_domain
+from mcsec.lab.ports import free_port
 
 MDSI = "mcx.a.example"
 GROUP = "sip:rescue@a.example"
 USERS = ("sip:alice1@a.example", "sip:alice2@a.example")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def make(directory: Path) -> int:

@@ -9,19 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from mcsec.lab.ports import free_port
 from support.netns import inside
 
 SCENARIOS = Path(__file__).parents[1] / "interop" / "sipp"
 MODES = {"UDP": "u1", "TCP": "t1"}
-
-
-def free_port(transport: str) -> int:
-    """A port of 127.0.0.1 that nobody has at the moment."""
-    kind = socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM
-    with socket.socket(type=kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 async def _start(
@@ -70,7 +62,7 @@ async def sipp_client(
     namespace: str | None = None,
 ) -> None:
     """Let SIPp make calls to a port and fail unless all succeed. ``namespace``: the network namespace it is in."""
-    local = str(free_port(transport))
+    local = str(free_port())
     process = await _start(
         scenario,
         transport,
@@ -92,7 +84,7 @@ async def sipp_server(
     namespace: str | None = None,
 ) -> AsyncIterator[int]:
     """SIPp as a server at the port that this gives; it must have had its calls when the block ends."""
-    port = free_port(transport)
+    port = free_port()
     process = await _start(
         scenario, transport, directory, "-p", str(port), *arguments, calls=calls, namespace=namespace
     )

@@ -14,10 +14,11 @@ import pytest
 
 from mcsec.cli.admin import ask
 from mcsec.lab.init import make_domain
+from mcsec.lab.ports import free_port
 from support.client_process import configure, start, until
 from support.demo import MCSEC
 from support.processes import entity
-from support.sip_domain import USERS, free_port
+from support.sip_domain import USERS
 
 pytestmark = pytest.mark.anyio
 

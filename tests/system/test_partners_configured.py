@@ -18,6 +18,7 @@ from mcsec.kms.config import load
 from mcsec.kms.observe import Observer
 from mcsec.kms.service import running as running_kms
 from mcsec.lab.init import make_domain
+from mcsec.lab.ports import free_port
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.inviting import CallRefused
 from mcsec.server.calls import bodies
@@ -28,7 +29,6 @@ from mcsec.server.running import running
 from mcsec.wire import multipart
 from mcsec.wire.mcptt_info import McpttInfo
 from mcsec.wire.sdp_mcptt import FloorParameters
-from support.sip_domain import free_port
 
 pytestmark = pytest.mark.anyio
 A, B = "a.example", "b.example"

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from mcsec.keys.records import Happening, Record, decode
+from mcsec.lab.ports import free_port
 from support.client_process import configure, start, until
 from support.postgresql import PROGRAM, PostgreSql, postgresql
-from support.sip_domain import USERS, find_kms, free_port, make
+from support.sip_domain import USERS, find_kms, make
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
 MCSEC = Path(sys.executable).with_name("mcsec")

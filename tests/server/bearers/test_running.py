@@ -13,13 +13,13 @@ import pytest
 from mcsec.bmsc.config import load
 from mcsec.bmsc.service import Bmsc
 from mcsec.lab.init import make_domain
+from mcsec.lab.ports import free_port
 from mcsec.net.multicast import MulticastGroup, MulticastReceiver
 from mcsec.server.bearers.events import PathDown
 from mcsec.server.bearers.running import bearing
 from mcsec.server.calls.events import BearerUnwanted, BearerWanted
 from mcsec.server.config import Configuration
 from support.mc_server import GROUP, running
-from support.sip_domain import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from mcsec.keys import handover
 from mcsec.keys.events import Event
 from mcsec.keys.key import Maker, Scope, make
 from mcsec.lab.bench.floor_server import AREA, PERIOD, identity
+from mcsec.lab.ports import free_port
 from mcsec.net.media_ports import make_room
 from mcsec.net.sip.peer import Hop, Trust
 from mcsec.net.sip.settings import EndpointSettings
@@ -130,8 +130,8 @@ async def _servers(
         authority.issue(name, [f"mcx.{name}"])
     spk = make(PurposeTag.SPK, scope=Scope.of(f"mcx.{B}"), maker=Maker(A, f"mcx.{A}"), now=time.time())
     handover.write(directory / "spk", spk, f"mcx.{A}")
-    tls = {name: _free_port() for name in (A, B)}
-    bearer = _free_port()
+    tls = {name: free_port() for name in (A, B)}
+    bearer = free_port()
     servers, ports = {}, {}
     for name, other in ((A, B), (B, A)):
         servers[name] = server = _Server(await stack.enter_async_context(_process()))
@@ -283,10 +283,3 @@ async def _until(what: str, condition: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise LocalError(f"not in time: {what}", code="bench.time")
         await asyncio.sleep(0.001)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -19,11 +19,12 @@ from mcsec.ids import PurposeTag
 from mcsec.keys.key import Key
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.evidence import write_capture, write_keylog
+from mcsec.lab.ports import free_port
 from mcsec.lab.scenario import acts
 from mcsec.lab.scenario import format as files
 from mcsec.lab.scenario.air import Tap
 from mcsec.lab.scenario.people import uri_of
-from mcsec.lab.scenario.site import BearerWish, free_port, kms_site, serve, site, spk_between
+from mcsec.lab.scenario.site import BearerWish, kms_site, serve, site, spk_between
 from mcsec.lab.scenario.stage import Stage
 from mcsec.lab.stage import Say
 

@@ -6,7 +6,6 @@ with sockets between them.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +24,7 @@ from mcsec.lab.domain import gms_of, mdsi_of
 from mcsec.lab.gms import LabGms, lab_gms
 from mcsec.lab.kms import LabKms, lab_kms
 from mcsec.lab.mb2 import LOOPBACK, lab_bmsc
+from mcsec.lab.ports import free_port
 from mcsec.net.sip.peer import Hop, Trust
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.tls import client_context
@@ -87,14 +87,6 @@ class Site:
         """Where its clients are."""
         assert self.host is not None, "serve() comes first"
         return self.host
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has at present."""
-    with socket.socket() as found:
-        found.bind((str(LOOPBACK), 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

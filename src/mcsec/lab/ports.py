@@ -1,0 +1,41 @@
+"""Ports for servers of a lab that must know each other's before they run."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+
+from mcsec.errors import LocalError
+
+_HOST = "127.0.0.1"
+#: Below those that systems give to whoever connects: such a port is taken at any moment, and by anybody.
+_FIRST, _EACH, _PROCESSES = 10_000, 400, 25
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A port of loopback that is free for TCP and for UDP; none is given again before all others were.
+
+    :raises LocalError: none is left.
+    """
+    first = _FIRST + os.getpid() % _PROCESSES * _EACH
+    for _ in range(2):
+        left = [port for port in range(first, first + _EACH) if port not in _given]
+        while left:
+            port = left.pop(secrets.randbelow(len(left)))
+            if _is_free(port):
+                _given.add(port)
+                return port
+        _given.clear()
+    raise LocalError(f"no port from {first} to {first + _EACH - 1} is free", code="lab.ports")
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as probe:
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                return False
+    return True
