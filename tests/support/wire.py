@@ -82,13 +82,13 @@ class Wire:
         else:
             self.streams.append(bytes(octets))
 
-    def control(self, after: float = 0.0) -> Iterator[Opened]:
-        """Every control packet since ``after``.
+    def control(self, after: float = 0.0, *, on_air: bool = False) -> Iterator[Opened]:
+        """Every control packet since ``after``, or only those by multicast.
 
         :raises AssertionError: one is in clear, or under no key that is known, or was changed.
         """
         for datagram in tuple(self.datagrams):
-            if datagram.is_control and datagram.time >= after:
+            if datagram.is_control and datagram.time >= after and (datagram.by_multicast or not on_air):
                 assert not datagram.in_clear, datagram
                 yield self._opened(datagram)
 
