@@ -22,6 +22,7 @@ from mcsec.net.media_ports import Address
 from mcsec.server.calls import events
 from mcsec.server.calls.groups import CallKind, Group, GroupMember
 from mcsec.server.events import RequestRefused
+from mcsec.server.floor import FloorPolicy
 from mcsec.server.floor.events import MediaRefused
 from mcsec.wire import rtcp
 from mcsec.wire.rtcp.floor import FloorMessage, FloorRequest, FloorTaken
@@ -32,7 +33,8 @@ pytestmark = pytest.mark.anyio
 EVA = "sip:eva@b.example"
 OTHER, CLOSED = "sip:police@b.example", "sip:closed@b.example"
 GROUPS = [
-    group(BOB, DAN),
+    # Who has the floor keeps it, however long a loaded machine takes.
+    group(BOB, DAN, floor=FloorPolicy(t1=60.0)),
     Group(group_id=OTHER, home="b.example", kind=CallKind.CHAT, everybody=True),
     Group(group_id=CLOSED, home="b.example", everybody=True, disabled=True),
 ]
@@ -139,11 +141,16 @@ async def test_a_replayed_request_asks_for_nothing(tmp_path: Path) -> None:
         await here.refused("peer.replayed")
 
 
+def ears(call: McCall) -> list[bytes]:
+    """What comes to the media port of a call, from now on."""
+    heard: list[bytes] = []
+    call._ports._media._on_datagram = lambda octets, source: heard.append(octets)
+    return heard
+
+
 async def test_media_of_those_who_may_not(tmp_path: Path) -> None:
     async with scene(tmp_path) as here:
-        heard: list[bytes] = []
-        bob = here.call(BOB)
-        bob._on_media = lambda octets, source: heard.append(octets)  # type: ignore[method-assign]  # What arrives is looked at.
+        heard = ears(here.call(BOB))
         dan, now = here.call(DAN), here.made.calls.around.clock()
         engine = here.users[DAN].client.engine
         frame = bytes(160)
@@ -160,24 +167,48 @@ async def test_media_of_those_who_may_not(tmp_path: Path) -> None:
         other = MediaUplink(engine, GROUP, 99)
         dan._ports.send_media(other.packet(frame, now, starts=False), here.media(DAN))
         await here.refused("floor.media-ssrc")
-        # In clear, though it looks like media; floor control at the media port.
-        clear = b"\x80\x00" + bytes(10) + frame
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as raw:
-            raw.sendto(clear, here.media(DAN))
-        await here.refused("call.media-source", 3)
-        packet = here.packet(DAN, FloorRequest(ssrc=dan.engine.ssrc), now)
-        here.stranger.sendto(packet, here.media(DAN))
-        await here.refused("call.media-source", 4)
         assert heard == []
+
+
+async def test_what_the_talker_sends_that_is_no_protected_media(tmp_path: Path) -> None:
+    """From the right place, with the floor: nothing but what is looked at stops it."""
+    async with scene(tmp_path) as here:
+        heard = ears(here.call(BOB))
+        dan, around = here.call(DAN), here.made.calls.around
+        dan.press()
+        await until(lambda: dan.may_talk)
+        now, own = around.clock(), dan._ports._media._socket
+        media = MediaUplink(here.users[DAN].client.engine, GROUP, dan.engine.ssrc)
+        ssrc = dan.engine.ssrc.to_bytes(4)
+
+        async def say(packet: bytes, to: Address) -> None:
+            before = around.refused.total()
+            own.sendto(packet, to)
+            await until(lambda: around.refused.total() == before + 1)
+
+        # In clear; with an MKI that names no GMK; control at the media port, protected and in clear; nothing at all.
+        await say(b"\x80\x00" + bytes(6) + ssrc + bytes([0x90]) * 200, here.media(DAN))
+        await say(b"\x80\x00" + bytes(6) + ssrc + bytes([0x20]) * 200, here.media(DAN))
+        for _ in range(40):
+            # Of what stands where media has the ID of its key, one in sixteen looks like that of a GMK.
+            request = FloorRequest(ssrc=dan.engine.ssrc)
+            await say(here.packet(DAN, request, now), here.media(DAN))
+            await say(rtcp.encode(request), here.media(DAN))
+        for octets in (b"", b"\x80", bytes(64)):
+            await say(octets, here.media(DAN))
+        # Media at the port of floor control.
+        await say(media.packet(bytes(160), now, starts=True).octets, here.floor)
+        assert heard == []
+        # What is media passes, and only that.
+        fine = media.packet(bytes(160), now, starts=False).octets
+        own.sendto(fine, here.media(DAN))
+        await until(lambda: heard == [fine])
 
 
 async def test_a_flipped_bit_arrives_flipped(tmp_path: Path) -> None:
     async with scene(tmp_path) as here:
-        heard: list[bytes] = []
-        here.call(DAN)._on_media = lambda octets, source: heard.append(octets)  # type: ignore[method-assign]  # What arrives is looked at.
+        heard = ears(here.call(DAN))
         call = here.call(BOB)
-        dan = here.call(DAN)
-        dan._ports._media._on_datagram = lambda octets, source: heard.append(octets)
         sent: list[bytes] = []
         port = call._ports._media
 
