@@ -77,6 +77,24 @@ def test_map_joins_floor_and_media_and_unmap_leaves_them(side: RadioSide) -> Non
     assert side.unmapped(GROUP) == []
 
 
+def test_a_call_on_two_bearers_is_heard_on_one_until_that_is_lost(side: RadioSide) -> None:
+    listening(side)
+    side.announced(OTHER, (7,), (ADDRESS, 4100), 0.0)
+    side.heard(OTHER, 1.0)
+    there = MbmsSubchannel(2, 3, ADDRESS, 5100, 5102)
+    assert side.mapped(GROUP, TMGI, CHANNEL)
+    for _ in range(3):
+        assert side.mapped(GROUP, OTHER, there) == [], "no flapping, however often both repeat"
+        assert side.mapped(GROUP, TMGI, CHANNEL) == []
+    assert side.unmapped(GROUP, OTHER) == [], "that is about the other one"
+    assert Report(False, TMGI, GROUP) in side.unmapped(GROUP, TMGI)
+    assert side.mapped(GROUP, OTHER, there)[-1] == Report(True, OTHER, GROUP)
+    assert Report(False, OTHER, GROUP) in side.cancelled(OTHER)
+    assert side.mapped(GROUP, TMGI, CHANNEL)[-1] == Report(True, TMGI, GROUP)
+    # Who maps it may also map it anew.
+    assert side.mapped(GROUP, TMGI, there)[-1] == Report(True, TMGI, GROUP)
+
+
 def test_a_map_on_a_bearer_that_is_not_received_is_not_obeyed(side: RadioSide) -> None:
     side.announced(TMGI, (7,), GENERAL, 0.0)
     assert side.mapped(GROUP, TMGI, CHANNEL) == []

@@ -76,7 +76,8 @@ class ClientEngine:
         self._kms = {known.kms_uri: known for known in kms}
         self._receiver = Receiver(identities, kms, ReplayCache())
         self._contexts = Contexts(self.keyring)
-        self._mapped: dict[str, MapGroupToBearer] = {}
+        # By the general purpose subchannel that it came by, and group.
+        self._mapped: dict[tuple[str, str], MapGroupToBearer] = {}
 
     # --- keys
 
@@ -139,9 +140,13 @@ class ClientEngine:
         self._mapped.clear()
         return self._follow(self.keyring.wipe(now))
 
-    def forget_mapping(self, group: str) -> None:
-        """The call of ``group`` is not received any more; the next Map Group To Bearer is news again."""
-        self._mapped.pop(group, None)
+    def forget_mapping(self, group: str, name: str | None = None) -> None:
+        """The call of ``group`` is not received any more; the next Map Group To Bearer is news again.
+
+        :param name: of the general purpose subchannel by which it was not followed; None: of all.
+        """
+        for place in [one for one in self._mapped if one[1] == group and name in (None, one[0])]:
+            del self._mapped[place]
 
     # --- time
 
@@ -193,12 +198,12 @@ class ClientEngine:
             return [FloorHeard(now, name, key_id, message)]
         if isinstance(message, MapGroupToBearer):
             # It is repeated for late listeners; only a change is news.
-            if self._mapped.get(message.group_id) == message:
+            if self._mapped.get((name, message.group_id)) == message:
                 return []
-            self._mapped[message.group_id] = message
+            self._mapped[name, message.group_id] = message
             return [GroupMapped(now, message.group_id, message.tmgi, message.subchannel)]
-        if isinstance(message, UnmapGroupToBearer) and message.group_id in self._mapped:
-            del self._mapped[message.group_id]
+        if isinstance(message, UnmapGroupToBearer) and (name, message.group_id) in self._mapped:
+            del self._mapped[name, message.group_id]
             return [GroupUnmapped(now, message.group_id)]
         return []
 

@@ -130,10 +130,10 @@ class ListeningSide:
                 outputs = self._radio.mapped(event.group, event.tmgi, event.subchannel, join.tmgi)
             if not outputs:
                 # Not for us, or not yet: the next repetition is looked at again.
-                self._engine.forget_mapping(event.group)
+                self._engine.forget_mapping(event.group, join.name)
                 return
         elif isinstance(event, GroupUnmapped):
-            outputs = self._radio.unmapped(event.group)
+            outputs = self._radio.unmapped(event.group, join.tmgi)
         self._tell(event)
         self.carry_out(outputs)
 

@@ -143,6 +143,9 @@ class RadioSide:
     ) -> list[Output]:
         """Map Group To Bearer of a group that the client has a call with. Repetitions change nothing.
 
+        A call may be on several bearers at a time. It is heard on the first that maps it until that one unmaps it or is
+        lost: then the next repetition on another one counts.
+
         :param carrier: the bearer that the message came by, where that is another one than ``tmgi``.
         """
         call = _Call(group, tmgi, subchannel, carrier or tmgi)
@@ -150,14 +153,22 @@ class RadioSide:
         bearer, by = self._bearers.get(tmgi), self._bearers.get(call.carrier)
         if known == call or bearer is None or by is None or not (bearer.joined and by.listening):
             return []
+        if known is not None and known.carrier != call.carrier:
+            return []
         happened = self._hang_up(known) if known is not None else []
         self._calls[group] = call
         return [*happened, *call.places(), Report(True, tmgi, group)]
 
-    def unmapped(self, group: str) -> list[Output]:
-        """Unmap Group To Bearer, or the call ended: back to unicast."""
-        call = self._calls.pop(group, None)
-        return [] if call is None else [*self._hang_up(call), Report(False, call.tmgi, group)]
+    def unmapped(self, group: str, carrier: Tmgi | None = None) -> list[Output]:
+        """Unmap Group To Bearer, or the call ended: back to unicast.
+
+        :param carrier: the bearer that the message came by; what another one mapped stays. None: the call ended.
+        """
+        call = self._calls.get(group)
+        if call is None or carrier not in (None, call.carrier):
+            return []
+        del self._calls[group]
+        return [*self._hang_up(call), Report(False, call.tmgi, group)]
 
     def poll(self, now: float) -> list[Output]:
         """Take back what is not received any more."""
