@@ -196,15 +196,18 @@ PLACES = {
     State.QUEUED: "queued",
 }
 
-MESSAGES = st.sampled_from(("granted", "deny", "revoke", "place", "not queued", "taken", "forbidden", "idle"))
+MESSAGES = st.sampled_from(
+    ("granted", "granted", "deny", "revoke", "place", "place", "not queued", "taken", "forbidden", "idle")
+)
 INPUTS = st.lists(
     st.tuples(
         st.one_of(st.sampled_from(("press", "press", "let go", "position", "media", "wait")), MESSAGES),
-        st.sampled_from((0.0, 0.1, 0.1, 0.7, 1.5, 6.0)),
+        st.sampled_from((0.0, 0.1, 0.1, 0.1, 0.7, 1.5, 6.0)),
         st.booleans(),
         st.sampled_from((1, 1, 1, 0)),
-        st.sampled_from(Path),
+        st.sampled_from((Path.UNICAST, Path.UNICAST, Path.MBMS)),
     ),
+    min_size=20,
     max_size=40,
 )
 

@@ -132,7 +132,7 @@ class GroupCall:
         self._invited.pop(user, None)
         if user in self:
             # Its device began again: what it had is gone.
-            self._out += self.floor.leave(user, now)
+            self._out += self.floor.leave(user, now, returns=True)
         self._admit(user, entry, now)
         if urgency > self.urgency:
             self._urge(user, urgency, now)

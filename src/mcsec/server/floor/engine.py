@@ -121,8 +121,8 @@ class FloorControl:
             self._arbiter.state_for(member.user)
         return self.poll(now)
 
-    def leave(self, user: str, now: float) -> list[Output]:
-        """``user`` takes part no more.
+    def leave(self, user: str, now: float, *, returns: bool = False) -> list[Output]:
+        """``user`` takes part no more; with ``returns`` it joins again at once, and who talks is not left alone.
 
         :raises Refused: it does not.
         """
@@ -131,7 +131,7 @@ class FloorControl:
         self._roster.remove(user, now)
         if track is not None:
             self._arbiter.step(track, arbitration.Step.LEFT, now)
-        if self._arbiter.alone:
+        if self._arbiter.alone and not returns:
             for each in self._arbiter.tracks:
                 if each.state is ArbitrationState.TAKEN:
                     self._arbiter.step(each, arbitration.Step.ALONE, now)
