@@ -1,6 +1,7 @@
 """A group of B on A's bearer while nobody reaches B's KMS and GMS: A's broadcast starts, goes on, and is rekeyed.
 
-Where they listened there are traps now, and nobody even tries: what A signals needs nothing of them.
+Where they listened there are traps now, which answer nothing. B's own server may look for its GMS there; nobody needs
+an answer for what A signals.
 """
 
 from __future__ import annotations
@@ -130,10 +131,10 @@ async def test_the_broadcast_needs_nothing_of_the_partners_kms_and_gms(tmp_path:
             signalling = tap.keys(Traffic.MBMS_FLOOR, Traffic.SUBCHANNEL_CONTROL)
             assert signalling <= made
             assert tags(signalling) == {PurposeTag.MUSIK, PurposeTag.MSCCK}
-            assert trap.tried == 0
-            # A trap does catch who comes.
+            # A trap does catch who comes, and answers nothing.
+            before = trap.tried
             place = urlsplit(gone[0])
             _, writer = await asyncio.open_connection(place.hostname, place.port)
-            await until(lambda: trap.tried == 1)
+            await until(lambda: trap.tried > before)
             writer.close()
             await writer.wait_closed()
