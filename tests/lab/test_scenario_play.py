@@ -14,7 +14,7 @@ from mcsec.cli.main import app
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.scenario.format import parse
 from mcsec.lab.scenario.play import play
-from support.scenarios import SMALL
+from support.scenarios import RELEASE_13, SMALL
 
 
 @pytest.fixture
@@ -48,6 +48,13 @@ async def test_a_scenario_is_played_and_measured(content: dict[str, Any], tmp_pa
     assert measured["floor request to Taken on the bearer"] >= 2
     assert measured["mouth to ear"] >= 3
     assert (tmp_path / "out" / "scenario.pcapng").stat().st_size > 1000
+
+
+@pytest.mark.anyio
+async def test_release_13_mode_depends_on_a_gms_and_a_musik_on_nobody(tmp_path: Path) -> None:
+    report = await played(tomllib.loads(RELEASE_13), tmp_path)
+    assert report.passed, [claim.to_dict() for claim in report.claims if not claim.passed]
+    assert verdicts(report).keys() >= {"talk-3-bob", "release-13-a.example", "own-keys-a.example"}
 
 
 @pytest.mark.anyio

@@ -8,21 +8,18 @@ from ipaddress import ip_address
 import pytest
 
 from mcsec.client.events import FloorHeard, GroupMapped
-from mcsec.errors import Forbidden, InvalidValue, PeerError, Refused
+from mcsec.errors import Forbidden, InvalidValue, Refused
 from mcsec.ids import PurposeTag, Tmgi
 from mcsec.keys import events
-from mcsec.keys.audit import state_control
-from mcsec.keys.key import DEFAULT, Scope
+from mcsec.keys.key import DEFAULT
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.policy import GroupRules
 from mcsec.keys.provenance import Happening, verify
-from mcsec.keys.transport import write
-from mcsec.mikey.build import Recipient
 from mcsec.server.engine import ServerEngine
 from mcsec.server.signalling import OnBearer, Sent, ToClient
 from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel
 from mcsec.wire.rtp import RtpHeader
-from support.domains import NOW, kms
+from support.domains import NOW
 from support.engines import (
     BEARER_SCOPE,
     GROUP,
@@ -30,18 +27,12 @@ from support.engines import (
     OTHER_GROUP,
     TMGI,
     A,
-    B,
     answer,
     broadcasting,
     client,
     deliver,
-    gms,
-    gms_uri,
     idle,
-    initiator,
-    kms_of,
     mdsi,
-    partner,
     server,
     user,
 )
@@ -185,107 +176,6 @@ def test_not_by_unicast_either_when_nothing_can_be_broadcast() -> None:
     assert served(others) == [ANN]
 
 
-# --- Release 13
-
-
-def released(at: ServerEngine, group: str = REL13) -> None:
-    at.release_13_mode(group, partner())
-
-
-def mkfc(group: str, *, scope: str | None = None, revoked: bool = False) -> bytes:
-    home = gms()
-    key = home.make(PurposeTag.MKFC, scope or group, NOW)
-    to = Recipient(mdsi(A), kms(kms_of(A)).public)
-    return write(key, initiator(gms_uri(B), B), [to], NOW, revoked=revoked)[0]
-
-
-def test_no_mkfc_is_taken_unless_the_operator_says_so() -> None:
-    at = server()
-    with pytest.raises(Forbidden) as caught:
-        at.mkfc_message(REL13, mkfc(REL13), NOW)
-    assert caught.value.code == "server.release-13-off"
-    assert at.kinds_held == frozenset()
-
-
-def test_with_release_13_mode_the_mkfc_is_sent_under() -> None:
-    at = server()
-    released(at)
-    (received,) = at.mkfc_message(REL13, mkfc(REL13), NOW)
-    assert isinstance(received, events.KeyReceived)
-    (sent,) = say(at, REL13)
-    assert isinstance(sent, OnBearer)
-    assert sent.reason.code == "policy.mkfc"
-
-
-def test_a_musik_is_never_given_up_for_an_mkfc() -> None:
-    at, (ann,) = broadcasting("ann")
-    released(at, GROUP)
-    at.mkfc_message(GROUP, mkfc(GROUP), NOW)
-    (sent,) = say(at)
-    assert isinstance(sent, OnBearer)
-    assert sent.key.key_id.tag is PurposeTag.MUSIK
-    rotation = at.keydown.musiks[GROUP]
-    rotation.revoke(sent.key.key_id, "lost device", NOW)
-    refused, to_ann = say(at)
-    assert not isinstance(refused, OnBearer)
-    assert isinstance(to_ann, ToClient)
-    assert ann.control_packet(to_ann.packet.octets, Traffic.UNICAST_FLOOR, ANN, NOW)
-
-
-def test_an_mkfc_for_another_group_is_refused() -> None:
-    at = server()
-    released(at)
-    with pytest.raises(Refused) as caught:
-        at.mkfc_message(REL13, mkfc(REL13, scope=OTHER_GROUP), NOW)
-    assert caught.value.code == "server.mkfc-scope"
-    # It would stand where a key for the group should, and stop every message of the group.
-    assert [type(one) for one in say(at, REL13)] == [events.BroadcastRefused]
-
-
-def test_an_mkfc_of_another_gms_is_refused() -> None:
-    at = server()
-    at.release_13_mode(REL13, replace(partner(), uri="gms.c.example"))
-    with pytest.raises(PeerError) as caught:
-        at.mkfc_message(REL13, mkfc(REL13), NOW)
-    assert caught.value.code == "mikey.wrong-sender"
-
-
-def test_a_gms_gives_no_musik() -> None:
-    at = server()
-    released(at)
-    at.make_musik(Scope.of(REL13), [ANN], NOW)
-    theirs = at.keydown.musiks[REL13].pending or at.keydown.musiks[REL13].sending
-    assert theirs is not None
-    to = Recipient(mdsi(A), kms(kms_of(A)).public)
-    (octets,) = write(theirs, initiator(gms_uri(B), B), [to], NOW)
-    with pytest.raises(PeerError) as caught:
-        at.mkfc_message(REL13, octets, NOW)
-    assert caught.value.code == "mikey.purpose"
-
-
-def test_a_revoked_mkfc_is_sent_under_no_more() -> None:
-    at, home = server(), gms()
-    released(at)
-    key = home.make(PurposeTag.MKFC, REL13, NOW)
-    to = Recipient(mdsi(A), kms(kms_of(A)).public)
-    by = initiator(gms_uri(B), B)
-    at.mkfc_message(REL13, write(key, by, [to], NOW)[0], NOW)
-    happened = at.mkfc_message(REL13, write(key, by, [to], NOW, revoked=True)[0], NOW)
-    assert [type(event) for event in happened] == [events.KeyRevoked, events.KeyDestroyed]
-    (refused,) = say(at, REL13)
-    assert isinstance(refused, events.BroadcastRefused)
-    assert refused.code == "policy.no-sending-key"
-    assert at.kinds_held == frozenset()
-
-
-def test_a_partner_of_a_kms_with_our_name_does_not_replace_ours() -> None:
-    """What a partner's KMS publishes counts for its GMS's messages, never for our own clients."""
-    at, ann = server(), client("ann")
-    foreign = replace(kms(kms_of(B)).public, kms_uri=kms_of(A))
-    at.release_13_mode(REL13, replace(partner(), kms=foreign))
-    assert at.csk_uploaded(ANN, ann.make_csk(NOW)[1], NOW)
-
-
 # --- media
 
 
@@ -360,21 +250,6 @@ def test_a_csk_that_was_replaced_is_on_record_as_destroyed() -> None:
     verify(at.records, A)
 
 
-def test_control_is_stated_without_and_not_with_a_foreign_key() -> None:
-    at, _ = broadcasting("ann")
-    say(at)
-    assert state_control(at.records, A).holds
-    at.remove(PurposeTag.MUSIK, MUSIK_SCOPE, [ANN], NOW)
-    say(at)
-    assert state_control(at.records, A).holds
-    released(at)
-    at.mkfc_message(REL13, mkfc(REL13), NOW)
-    say(at, REL13)
-    statement = state_control(at.records, A)
-    assert not statement.holds
-    assert [use.maker.domain for use in statement.foreign] == [B]
-
-
 def test_records_hold_no_key_octets() -> None:
     at, _ = broadcasting("ann")
     key = at.keydown.musiks[GROUP].sending
@@ -385,14 +260,3 @@ def test_records_hold_no_key_octets() -> None:
 def test_kinds_held_never_has_media_keys() -> None:
     at, _ = broadcasting("ann")
     assert at.kinds_held == {PurposeTag.MUSIK, PurposeTag.MSCCK, PurposeTag.CSK}
-
-
-def test_a_gmk_that_comes_to_the_server_is_not_taken() -> None:
-    at, home = server(), gms()
-    released(at)
-    key = home.make(PurposeTag.GMK, REL13, NOW)
-    to = Recipient(mdsi(A), kms(kms_of(A)).public)
-    (octets,) = write(key, initiator(gms_uri(B), B), [to], NOW)
-    with pytest.raises(PeerError):
-        at.mkfc_message(REL13, octets, NOW)
-    assert PurposeTag.GMK not in at.kinds_held

@@ -56,3 +56,85 @@ group = "rescue"
 do = "adversary"
 domain = "b.example"
 """
+
+RELEASE_13 = """
+format = "mcsec-scenario/1"
+title = "The same call three times: an MKFC of our own GMS, none of the partner's, and our own MuSiK"
+
+[domains."a.example"]
+clients = ["ann", "amy"]
+bearer = { groups = ["own", "far", "new"] }
+
+[domains."b.example"]
+clients = ["bob"]
+
+[groups.own]
+home = "a.example"
+members = ["ann", "amy", "bob"]
+release_13 = true
+
+[groups.far]
+home = "b.example"
+members = ["ann", "amy", "bob"]
+release_13 = true
+mkfc = false
+
+[groups.new]
+home = "b.example"
+members = ["ann", "amy", "bob"]
+
+[[steps]]
+do = "log-on"
+who = ["ann", "amy", "bob"]
+
+[[steps]]
+do = "call"
+who = "bob"
+group = "own"
+
+[[steps]]
+do = "talk"
+who = "bob"
+group = "own"
+seconds = 0.4
+heard_by = ["ann", "amy"]
+on_bearer = ["ann", "amy"]
+
+[[steps]]
+do = "end"
+group = "own"
+
+[[steps]]
+do = "call"
+who = "bob"
+group = "far"
+
+[[steps]]
+do = "talk"
+who = "bob"
+group = "far"
+seconds = 0.4
+heard_by = ["ann", "amy"]
+by_unicast = ["ann", "amy"]
+
+[[steps]]
+do = "end"
+group = "far"
+
+[[steps]]
+do = "call"
+who = "bob"
+group = "new"
+
+[[steps]]
+do = "talk"
+who = "bob"
+group = "new"
+seconds = 0.4
+heard_by = ["ann", "amy"]
+on_bearer = ["ann", "amy"]
+
+[[steps]]
+do = "end"
+group = "new"
+"""

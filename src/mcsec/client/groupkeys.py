@@ -16,6 +16,7 @@ from mcsec.client.events import PacketDropped
 from mcsec.client.groupmail import adopt, messages
 from mcsec.client.service import McClient
 from mcsec.errors import McsecError
+from mcsec.ids import PurposeTag
 from mcsec.keys.events import Event
 from mcsec.keys.kinds import Traffic
 from mcsec.net.gms import GmsClient
@@ -45,14 +46,21 @@ class GroupKeys:
         self._wanted = asyncio.Event()
 
     def heard(self, event: Event) -> None:
-        """Something happened at the client."""
+        """Something happened at the client: what came is perhaps under a key that a GMS has and we have not."""
         if (
             isinstance(event, PacketDropped)
-            and event.traffic == Traffic.GROUP_MEDIA.name
             and event.code == "keyring.unknown"
             and event.subject in self._source.groups
+            and (event.traffic == Traffic.GROUP_MEDIA.name or self._release_13(event))
         ):
             self._wanted.set()
+
+    def _release_13(self, event: PacketDropped) -> bool:
+        """Whether it is floor control of a group that had an MKFC; under a MuSiK, a GMS cannot help."""
+        keys = self._client.engine.keyring.keys
+        return event.traffic == Traffic.MBMS_FLOOR.name and any(
+            key.key_id.tag is PurposeTag.MKFC and key.scope.covers(event.subject) for key in keys
+        )
 
     async def run(self) -> None:
         """Fetch what is new, for ever."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 
 from mcsec.errors import McsecError, Refused
-from mcsec.gms.config import ConfigError, Configuration
+from mcsec.gms.config import Configuration
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context
+from mcsec.net.token_source import read_token
 from mcsec.store.database import Database
 from mcsec.store.server_kms import keep_pair, load_pair
 
@@ -76,7 +76,9 @@ class Provisioning:
         section = config.gms.kms
 
         async def token() -> str:
-            return await asyncio.to_thread(read_token, config)
+            return await asyncio.to_thread(
+                read_token, section.token, config.directory, "[gms.kms]", config.uri
+            )
 
         return KmsClient(
             KmsClientSettings(
@@ -88,26 +90,3 @@ class Provisioning:
             keep=lambda pair: keep_pair(database, pair),
             now=self._now,
         )
-
-
-def read_token(config: Configuration) -> str:
-    """The GMS's access token for its KMS.
-
-    :raises ConfigError: there is none.
-    """
-    kind, _, name = config.gms.kms.token.partition(":")
-    if kind == "env" and name:
-        found = os.environ.get(name, "")
-    elif kind == "file" and name:
-        try:
-            found = config.path(name).read_text()
-        except OSError as error:
-            raise ConfigError(
-                f"{config.path(name)}: {error.strerror}",
-                hint=f"put a token for {config.uri} there: `mcsec token issue --user {config.uri}`",
-            ) from None
-    else:
-        raise ConfigError("[gms.kms] token is file:PATH or env:NAME")
-    if not found.strip():
-        raise ConfigError(f"[gms.kms] {config.gms.kms.token} holds no token")
-    return found.strip()

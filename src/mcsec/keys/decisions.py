@@ -47,6 +47,11 @@ class Reason(Enum):
         "the associated key cannot be sent under",
     )
     NO_KEY = ("policy.no-key", "TS 24.380 13.1", "no key is associated")
+    NO_MKFC = (
+        "policy.no-mkfc",
+        "TS 24.380 13.1 item 3 B",
+        "Release 13 mode is on, and the group's GMS gave no MKFC",
+    )
     RELEASE_13_OFF = (
         "policy.release-13-off",
         "TS 24.380 13.1 item 3 B",

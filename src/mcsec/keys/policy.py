@@ -115,6 +115,8 @@ def _associated(question: Question, keys: SenderKeys) -> tuple[SendingKey, Reaso
     for name in at_hand:
         if name in keys.release_13:
             return keys.mkfcs[name], Reason.MKFC
+    if any(name in keys.release_13 for name in names):
+        return _NOTHING, Reason.NO_MKFC
     return _NOTHING, Reason.RELEASE_13_OFF if at_hand else Reason.NO_KEY
 
 

@@ -79,15 +79,22 @@ class LabGms:
             raise LocalError(f"no MKFC of {group} for {server}", code="lab.gms")
         return found.mkfc.gktps[0].message
 
-    def _client(self, identity: str) -> GmsClient:
+    def token(self, identity: str, lifetime: int = 600) -> str:
+        """An access token for this GMS, from the issuer of the domain that ``identity`` is of."""
         domain = next(
             (kms for kms in self.partners if identity.endswith(kms.configuration.domain)), self.home
         )
-        issuer = open_local(domain.configuration)
-        audience, scopes = self.configuration.uri, self.configuration.gms.tokens.scopes
+        return open_local(domain.configuration).issue(
+            identity,
+            audience=self.configuration.uri,
+            scopes=self.configuration.gms.tokens.scopes,
+            now=time.time(),
+            lifetime=lifetime,
+        )
 
+    def _client(self, identity: str) -> GmsClient:
         async def token() -> str:
-            return issuer.issue(identity, audience=audience, scopes=scopes, now=time.time(), lifetime=600)
+            return self.token(identity)
 
         tls = client_context(self.configuration.path("tls/ca.pem"))
         return GmsClient(GmsClientSettings(self.service.address), token, tls)

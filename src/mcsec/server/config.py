@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from ssl import SSLContext
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mcsec.errors import InvalidValue
 from mcsec.keys.key import Key
@@ -29,7 +29,7 @@ from mcsec.server.calls.groups import GroupTable
 from mcsec.server.calls.service import CallSettings
 from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import FunctionSettings
-from mcsec.server.homegroups import GmsSection
+from mcsec.server.gms_access import GmsSection
 from mcsec.server.service import ServiceSettings
 from mcsec.server.subscribers import Subscribers
 from mcsec.store.config import ConfigError, StoreConfig
@@ -132,6 +132,17 @@ class ServerSection(_Section):
     mb2: Mb2Section | None = None
     bearers: list[BearerSection] = []
 
+    @model_validator(mode="after")
+    def _release_13_is_without_musik(self) -> Self:
+        for group in self.groups:
+            if group.release_13 and (self.default_musik or group.musik == "own"):
+                # A MuSiK always comes first (TS 24.380 13.1), so the MKFC would never be used.
+                raise ValueError(
+                    f"{group.id} is in Release 13 mode and has a MuSiK: set default_musik = false, and musik = "
+                    '"own" for the groups that are to have one'
+                )
+        return self
+
 
 class Configuration:
     """A server's configuration, read: its section, the domain's name, and the directory that paths start from."""
@@ -220,6 +231,25 @@ class Configuration:
             if partner.ca:
                 believe(context, self.path(partner.ca))
         return context
+
+    def gmses(self) -> Iterator[tuple[str, GmsSection, tuple[str, ...]]]:
+        """Every GMS that MKFCs come from: its domain, how it is reached, and its groups in Release 13 mode.
+
+        :raises ConfigError: a group's home has none.
+        """
+        named = {partner.domain: partner.gms for partner in self.server.partners}
+        homes: dict[str, list[str]] = {}
+        for group in self.server.groups:
+            if group.release_13:
+                homes.setdefault(group.home or self.domain, []).append(group.id)
+        for home, groups in homes.items():
+            section = self.server.gms if home == self.domain else named.get(home)
+            if section is None:
+                raise ConfigError(
+                    f"[[server.groups]] {groups[0]} is in Release 13 mode, and no GMS of {home} is configured",
+                    hint="[server.gms] for our own domain, [server.partners.gms] below the partner for another one",
+                )
+            yield home, section, tuple(groups)
 
     def groups(self) -> GroupTable:
         """The groups, as calls see them."""

@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterable
 from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag, Tmgi
-from mcsec.keys.events import Event, KeyDeliveryRefused, KeyDestroyed, KeyReceived, KeyRenewalDue
+from mcsec.keys.events import (
+    BroadcastRefused,
+    Event,
+    KeyDeliveryRefused,
+    KeyDestroyed,
+    KeyReceived,
+    KeyRenewalDue,
+)
 from mcsec.keys.key import Key, Scope
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.policy import Decision, GroupRules, Question, Refuse, SenderKeys, decide
@@ -183,24 +190,19 @@ class ServerEngine:
         return self.notebook.note(self.keydown.refused(download.client, download.key_id, refusal, now))
 
     def release_13_mode(self, group: str, gms: Partner) -> None:
-        """The operator allows an MKFC for ``group``, as Release 13 had it; never set by itself.
-
-        Only this mode makes the server depend on another domain: it must know the GMS of the group and that GMS's KMS.
-        """
+        """The operator allows an MKFC for ``group``, as Release 13 had it, from ``gms``; never set by itself."""
         self._release_13.allow(group, gms)
 
     def mkfc_message(self, group: str, octets: bytes, now: float) -> list[Event]:
-        """The I_MESSAGE by which the group's GMS gives its MKFC to this server, or revokes it.
-
-        :raises Forbidden: the operator did not set Release 13 mode for the group.
-        :raises PeerError: it does not open, is not from that GMS, or is for another group; nothing has changed.
-        """
-        before = self._release_13.mkfcs.get(group)
+        """The I_MESSAGE by which the group's GMS gives its MKFC, or revokes it; see :meth:`Release13.take`."""
+        before = self._release_13.keys
         happened = self._release_13.take(group, octets, now)
-        keys = [
-            source.sending for source in (before, self._release_13.mkfcs.get(group)) if source is not None
-        ]
-        return self.notebook.note(happened, *keys)
+        return self.notebook.note(happened, *before, *self._release_13.keys)
+
+    def drop_mkfcs(self, group: str, reason: str, now: float) -> list[Event]:
+        """The group's GMS does not give its MKFCs to this server any more."""
+        before = self._release_13.keys
+        return self.notebook.note(self._release_13.drop(group, reason, now), *before)
 
     def held(self, clients: Iterable[str], key_id: KeyId, now: float) -> list[Event]:
         """These clients answered that they accepted a key."""
@@ -237,6 +239,7 @@ class ServerEngine:
         """A key period began, or comes: what the server signs with, and what opens uploads, from now on."""
         self.keydown.renew(initiator)
         self.csks.renew(receiver)
+        self._release_13.renew(receiver)
 
     def resume(self, head: Head | None, keys: Iterable[Key]) -> None:
         """Goes on after a restart: the end of the chain of records, and the keys that it speaks of."""
@@ -250,11 +253,15 @@ class ServerEngine:
         happened: list[Event] = [KeyDestroyed(now, key.key_id, "superseded") for key in gone]
         worn, self._signalling.worn = self._signalling.worn, set()
         wearing = [event for key_id in sorted(worn) for event in self._wear(key_id, now)]
-        return self.notebook.note(happened, *gone) + self.notebook.note(self.keydown.poll(now) + wearing)
+        given = self._release_13.keys
+        happened += self._release_13.poll(now)
+        told = self.notebook.note(happened, *gone, *given)
+        return told + self.notebook.note(self.keydown.poll(now) + wearing)
 
     def next_timer(self) -> float | None:
         """When :meth:`poll` has something to do; None: not before something else happens."""
-        return self.keydown.next_timer()
+        timers = (self.keydown.next_timer(), self._release_13.next_timer())
+        return min((timer for timer in timers if timer is not None), default=None)
 
     # --- listeners
 
@@ -310,9 +317,11 @@ class ServerEngine:
             self.notebook.note_use(sent, Traffic.MBMS_FLOOR, tmgi, now)
         return sent
 
-    def may_broadcast(self, group: str, now: float, rules: GroupRules = ABSENT) -> bool:
-        """Whether there is a key under which floor control of ``group`` can go on a bearer."""
-        return not isinstance(self.decide(Question(Traffic.MBMS_FLOOR, group, rules=rules), now), Refuse)
+    def refusal(self, group: str, now: float, rules: GroupRules = ABSENT) -> BroadcastRefused | None:
+        """Why floor control of ``group`` cannot go on a bearer; None: there is a key for it."""
+        question = Question(Traffic.MBMS_FLOOR, group, rules=rules)
+        decision = self.decide(question, now)
+        return decision.event(question, now) if isinstance(decision, Refuse) else None
 
     def decide(self, question: Question, now: float) -> Decision:
         """What would be sent, under which key, and why: what is asked before every packet."""

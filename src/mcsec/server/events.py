@@ -134,6 +134,15 @@ class StoreRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MkfcRefused(Event):
+    """A group in Release 13 mode has no MKFC from its GMS, or not the newest; asked for again from time to time."""
+
+    group: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class UpkeepFailed(Event):
     """Something that is tried again did not work: the KMS gave no keys for the next key period."""
 

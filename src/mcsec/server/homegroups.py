@@ -11,32 +11,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import MappingProxyType
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from mcsec.errors import McsecError
 from mcsec.keys.policy import GroupRules
-from mcsec.net.gms import GmsClient
 from mcsec.server.calls.groups import Group, GroupMember, GroupTable
 from mcsec.server.floor import STANDARD, FloorPolicy
+from mcsec.server.gms_access import Connect
 from mcsec.wire.groups import GroupDocument
 from mcsec.wire.xcap import GROUPS
 
 #: What a member may have of ``mc_priority`` where its document says nothing.
 _PRIORITY = GroupMember(user="").priority
-
-
-class GmsSection(BaseModel):
-    """``[server.gms]``: the GMS of the domain. ``token``: where the server's access token for it is.
-
-    ``refresh``: seconds between looks.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    address: str = "https://127.0.0.1:8444"
-    ca: str = "tls/ca.pem"
-    token: str = "file:server-gms.token"  # noqa: S105  # where it is, not what it is
-    refresh: float = Field(default=10.0, ge=1.0, le=3600.0)
 
 
 class HomeGroups:
@@ -51,7 +35,7 @@ class HomeGroups:
     def __init__(
         self,
         table: GroupTable,
-        connect: Callable[[], GmsClient],
+        connect: Connect,
         identity: str,
         domain: str,
         floor: FloorPolicy = STANDARD,

@@ -84,17 +84,16 @@ def remove(function: Function, group: str, members: Collection[str], now: float)
     """Take users off a group against their will: nothing is sent any more under a key that they hold (design 5.3).
 
     They leave every group that shares the MuSiK. A group that lives under the domain's default MuSiK gets one of its
-    own, for the default one stays everybody's.
+    own, for the default one stays everybody's. One without MuSiK is in Release 13 mode, or never broadcast: what keys
+    it has, its GMS replaces.
 
-    :raises InvalidValue: one of them is not in the group, or it has no MuSiK; nothing has changed.
+    :raises InvalidValue: one of them is not in the group; nothing has changed.
     """
     musiks = function.engine.keydown.musiks
     rotation = musiks.get(group) or musiks.get(None)
-    if rotation is None:
-        raise InvalidValue(f"no MuSiK is associated with {group}", code="keys.unknown")
     if strangers := sorted(set(members) - function.users.members([group])):
         raise InvalidValue(f"not in the group: {', '.join(strangers)}", code="keys.not-entitled")
-    gone = rotation.scope.names or {group}
+    gone = (rotation.scope.names if rotation is not None else None) or {group}
     # First they are out of the group, in the store too: the key that follows goes to whoever is in it then.
     done = Done()
     for name in members:
@@ -104,6 +103,8 @@ def remove(function: Function, group: str, members: Collection[str], now: float)
         done.events.append(AffiliationChanged(now, name, (), tuple(sorted(left))))
         if user is not None:
             function.users.affiliate(name, user.groups - gone)
+    if rotation is None:
+        return done
     if rotation.scope.is_default:
         done += make_musik(function, Scope.of(group), now)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -18,12 +17,12 @@ from mcsec.keys.key import Scope
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
-from mcsec.net.gms import GmsClient, GmsClientSettings
 from mcsec.net.https import serving
 from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context, server_context
+from mcsec.net.token_source import read_token
 from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
 from mcsec.server.admin import Admin, Explain
 from mcsec.server.bearers.running import Bearing, bearing
@@ -33,8 +32,11 @@ from mcsec.server.calls.service import Calls
 from mcsec.server.config import Configuration
 from mcsec.server.duty import Duty
 from mcsec.server.explaining import Explained, explain
+from mcsec.server.gms_access import connector
 from mcsec.server.homegroups import HomeGroups
 from mcsec.server.key_desk import KeyDesk
+from mcsec.server.mkfcs import Mkfcs, MkfcSource
+from mcsec.server.release_13 import Partner
 from mcsec.server.service import Identity, McServer
 from mcsec.store.config import ConfigError
 from mcsec.store.database import Database
@@ -95,6 +97,7 @@ async def running(
             following = [asyncio.create_task(provisioning.renew(server))]
             if home is not None:
                 following.append(asyncio.create_task(_follow(config, server, home)))
+            following += [asyncio.create_task(one.run()) for one in _mkfcs(config, server, provisioning)]
             try:
                 async with database.read() as connection:
                     spks = await connection.run_sync(partial(load_spks, wrapper=database.wrapper))
@@ -151,7 +154,7 @@ class Provisioning:
     """The server's keys from its KMS, of the present key period and, as soon as they can be had, of the next."""
 
     def __init__(self, config: Configuration, database: Database, now: Callable[[], float]) -> None:
-        self._config, self._database = config, database
+        self._config, self._database, self.now = config, database, now
         # What was uploaded before the start cannot be told from a replay.
         self._replay = ReplayCache(not_before=now())
         book = CertificateBook(config.kms_uri)
@@ -170,7 +173,7 @@ class Provisioning:
         section = config.server.kms
 
         async def token() -> str:
-            return _token(config, config.server.kms.token, "[server.kms]")
+            return read_token(section.token, config.directory, "[server.kms]", config.mdsi)
 
         return KmsClient(
             KmsClientSettings(
@@ -190,6 +193,13 @@ class Provisioning:
         keys, public = self._upkeep.present(), self._upkeep.book.own()
         receiver = Receiver(list(self._upkeep.held.values()), [public], self._replay)
         return Identity(Initiator(keys, public), Recipient("", public), receiver)
+
+    def gms(self, uri: str, domain: str, kms_uri: str) -> Partner:
+        """A GMS, with what its KMS publishes, for which ours vouches.
+
+        :raises Refused: the KMS is not known, revoked, or not valid now.
+        """
+        return Partner(uri, domain, self._upkeep.book.of_kms(kms_uri, self.now()))
 
     async def renew(self, server: McServer) -> None:
         """Fetch what is due, and change to the next period's keys when it begins; for ever."""
@@ -232,15 +242,25 @@ def _home_groups(config: Configuration, table: GroupTable) -> HomeGroups | None:
     section = config.server.gms
     if section is None:
         return None
-    tls = client_context(config.path(section.ca))
-
-    async def token() -> str:
-        return _token(config, section.token, "[server.gms]")
-
-    def connect() -> GmsClient:
-        return GmsClient(GmsClientSettings(section.address.rstrip("/")), token, tls)
-
+    connect = connector(section, config.directory, config.mdsi)
     return HomeGroups(table, connect, config.mdsi, config.domain, config.server.calls.floor.policy)
+
+
+def _mkfcs(config: Configuration, server: McServer, provisioning: Provisioning) -> list[Mkfcs]:
+    """Whoever fetches MKFCs, for the groups that the operator switched to Release 13 mode."""
+    return [
+        Mkfcs(
+            server,
+            MkfcSource(
+                groups,
+                partial(provisioning.gms, section.uri or f"gms.{home}", home, section.kms or f"kms.{home}"),
+                connector(section, config.directory, config.mdsi),
+                section.refresh,
+            ),
+            provisioning.now,
+        )
+        for home, section, groups in config.gmses()
+    ]
 
 
 async def _follow(config: Configuration, server: McServer, home: HomeGroups) -> None:
@@ -255,25 +275,6 @@ async def _follow(config: Configuration, server: McServer, home: HomeGroups) -> 
 
     assert config.server.gms is not None, "there is a GMS"
     await home.run(config.server.gms.refresh, changed, server.tell_failure)
-
-
-def _token(config: Configuration, source: str, section: str) -> str:
-    kind, _, name = source.partition(":")
-    if kind == "env" and name:
-        found = os.environ.get(name, "")
-    elif kind == "file" and name:
-        try:
-            found = config.path(name).read_text()
-        except OSError as error:
-            raise ConfigError(
-                f"{config.path(name)}: {error.strerror}",
-                hint=f"put a token for {config.mdsi} there: `mcsec token issue --user {config.mdsi}`",
-            ) from None
-    else:
-        raise ConfigError(f"{section} token is file:PATH or env:NAME")
-    if not found.strip():
-        raise ConfigError(f"{section} {source} holds no token")
-    return found.strip()
 
 
 async def _listen(config: Configuration, server: McServer) -> tuple[str, ...]:

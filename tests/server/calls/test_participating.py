@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcsec.errors import Refused
+from mcsec.keys.events import BroadcastRefused
 from mcsec.server.calls import events
 from mcsec.server.calls.participating import (
     Broadcast,
@@ -40,13 +41,13 @@ class Room:
     def assign(self, bearer: str) -> MbmsSubchannel | None:
         return self.channels[0] if self.channels else None
 
-    def may(self, now: float) -> bool:
-        return self.allowed
+    def refusal(self, now: float) -> BroadcastRefused | None:
+        return None if self.allowed else BroadcastRefused(now, "MBMS_FLOOR", GROUP, "policy.no-key", "no key")
 
 
 def served(*users: str, policy: CallPolicy | None = None, room: Room | None = None) -> ServedCall:
     place = room or Room()
-    call = ServedCall(GROUP, policy or CallPolicy(), assign=place.assign, may_broadcast=place.may)
+    call = ServedCall(GROUP, policy or CallPolicy(), assign=place.assign, refusal=place.refusal)
     for user in users or (ANN, CEM):
         call.enter(user, 0.0)
     return call
@@ -190,11 +191,28 @@ def test_without_a_key_to_broadcast_under_the_call_goes_on_no_bearer() -> None:
     call = served(room=room)
     call.bearer_up(NORTH, TMGI, 0.0)
     call.hears(ANN, NORTH, True, 0.0)
-    assert call.down(taken(1), 0.0) == [Tell(frozenset({ANN, CEM}), taken(1))]
+    why = room.refusal(0.0)
+    assert call.down(taken(1), 0.0) == [why, Tell(frozenset({ANN, CEM}), taken(1))]
+    assert call.down(taken(2), 1.0) == [Tell(frozenset({ANN, CEM}), taken(2))], "told once"
     room.allowed = True
-    assert messages(call.down(taken(2), 0.0)) == ["MapGroupToBearer"]
+    assert messages(call.down(taken(3), 1.0)) == ["MapGroupToBearer"]
     room.allowed = False
-    assert messages(call.listens(ANN, NORTH, True, 0.0)) == ["UnmapGroupToBearer"]
+    left = call.listens(ANN, NORTH, True, 2.0)
+    assert messages(left) == ["UnmapGroupToBearer"]
+    assert [type(one) for one in left if isinstance(one, BroadcastRefused)] == [BroadcastRefused], (
+        "told again"
+    )
+
+
+def test_a_call_leaves_the_bearer_with_the_next_message_when_its_key_is_gone() -> None:
+    room = Room()
+    call = served(room=room)
+    on_bearer(call, ANN, CEM)
+    room.allowed = False
+    out = call.down(taken(2), 1.0)
+    assert messages(out) == ["UnmapGroupToBearer"]
+    assert of_kind(out, Broadcast) == []
+    assert of_kind(out, Tell) == [Tell(frozenset({ANN, CEM}), taken(2))]
 
 
 def test_a_bearer_without_a_free_subchannel_is_not_used() -> None:

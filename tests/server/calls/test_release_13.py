@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mcsec.keys.events import BroadcastRefused
 from mcsec.keys.key import Scope
 from mcsec.server.calls.participating import Broadcast, ServedCall, Tell
 from mcsec.server.engine import Partner, ServerEngine
@@ -18,7 +19,7 @@ def test_a_call_goes_on_the_bearer_when_there_is_a_key_for_it() -> None:
     call = ServedCall(
         GROUP,
         assign=lambda bearer: CHANNEL,
-        may_broadcast=lambda at: engine.may_broadcast(GROUP, at),
+        refusal=lambda at: engine.refusal(GROUP, at),
     )
     call.enter(ANN, now)
     call.bearer_up("north", TMGI, now)
@@ -29,6 +30,7 @@ def test_a_call_goes_on_the_bearer_when_there_is_a_key_for_it() -> None:
     engine.release_13_mode(GROUP, gms)
     out = call.down(taken(2), now)
     assert of_kind(out, Broadcast) == []
+    assert [one.code for one in of_kind(out, BroadcastRefused)] == ["policy.no-mkfc"]
     assert of_kind(out, Tell) == [Tell(frozenset({ANN}), taken(2))]
     engine.make_musik(Scope.of(GROUP), [ANN], now)
     engine.poll(now + 60)

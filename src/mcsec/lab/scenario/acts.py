@@ -1,4 +1,4 @@
-"""The steps of a scenario, and what is claimed at its end."""
+"""The steps of a scenario."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from typing import Any
 from mcsec.client.audio import speech, wav
 from mcsec.client.calls.events import FloorGranted, FloorIdle, FloorTaken
 from mcsec.errors import LocalError
-from mcsec.ids import PurposeTag
-from mcsec.keys.events import KeyMade
 from mcsec.keys.key import Scope
 from mcsec.keys.kinds import Traffic
 from mcsec.lab.adversary import Adversary
 from mcsec.lab.audio import compare
 from mcsec.lab.scenario import format as files
-from mcsec.lab.scenario.air import tags
 from mcsec.lab.scenario.people import Person, person, until
 from mcsec.lab.scenario.site import BEARER, Site
 from mcsec.lab.scenario.stage import Stage
@@ -76,8 +73,10 @@ def _hears(place: Site, uri: str) -> bool:
     if mscck is None or mscck.sending is None or not mscck.holds(uri):
         return False
     assert place.wish is not None
-    musiks = [engine.keydown.musiks.get(group) for group in place.wish.groups]
-    return all(
+    wanted = [group for group in place.wish.groups if group not in place.wish.release_13]
+    musiks = [engine.keydown.musiks.get(group) for group in wanted]
+    given = [group for group, mkfc in place.wish.release_13.items() if mkfc]
+    return not any(engine.refusal(group, time.time()) for group in given) and all(
         found is not None and found.sending is not None and found.audience.holds(uri, found.sending.key_id)
         for found in musiks
     )
@@ -281,39 +280,3 @@ _ACTS: dict[type, Callable[[Stage, Any], Awaitable[None]]] = {
     files.EndStep: _end,
     files.AdversaryStep: _adversary,
 }
-
-
-def close(stage: Stage) -> None:
-    """What is claimed of all of it."""
-    for name, tap in stage.taps.items():
-        place = stage.sites[name]
-        made = {event.key_id for event in place.happened if isinstance(event, KeyMade)}
-        signalling = tap.keys(Traffic.SUBCHANNEL_CONTROL, Traffic.MBMS_FLOOR)
-        stage.report.claim(
-            f"own-keys-{name}",
-            f"everything that {name} signalled on its bearer is protected under MuSiKs and MSCCKs of its own making",
-            bool(signalling)
-            and signalling <= made
-            and tags(signalling) <= {PurposeTag.MUSIK, PurposeTag.MSCCK},
-            f"{len(tap.of(Traffic.SUBCHANNEL_CONTROL, Traffic.MBMS_FLOOR))} packets under {len(signalling)} keys, "
-            f"made: {len(made)}",
-        )
-        media = tap.keys(Traffic.GROUP_MEDIA)
-        stage.report.claim(
-            f"media-{name}",
-            f"media on the bearer of {name} is protected end to end, under GMKs",
-            tags(media) <= {PurposeTag.GMK},
-            f"{len(tap.of(Traffic.GROUP_MEDIA))} packets under {len(media)} keys",
-        )
-        stage.report.traffic[f"bearer of {name}"] = {
-            "packets": len(tap.heard),
-            "octets": sum(len(one.octets) for one in tap.heard),
-        }
-    held = {name: site.running.server.function.engine.kinds_held for name, site in stage.sites.items()}
-    stage.report.claim(
-        "no-gmk-at-servers",
-        "no MCX server holds a GMK",
-        all(PurposeTag.GMK not in kinds for kinds in held.values()),
-        "; ".join(f"{name}: {', '.join(sorted(tag.name for tag in kinds))}" for name, kinds in held.items()),
-    )
-    stage.report.latencies += stage.latency_rows()

@@ -48,12 +48,16 @@ class DomainPlan(_Section):
 
 
 class GroupPlan(_Section):
-    """A group: where its GMS is, and who is in it."""
+    """A group: where its GMS is, and who is in it.
+
+    ``release_13``: every server is switched to Release 13 mode for it, and ``mkfc``: its GMS gives them the MKFC.
+    """
 
     home: DomainName
     members: list[Name] = Field(min_length=2)
     session: Literal["prearranged", "chat"] = "prearranged"
     release_13: bool = False
+    mkfc: bool = True
 
 
 class _Step(_Section):

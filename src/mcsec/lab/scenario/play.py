@@ -20,7 +20,7 @@ from mcsec.keys.key import Key
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.evidence import write_capture, write_keylog
 from mcsec.lab.ports import free_port
-from mcsec.lab.scenario import acts
+from mcsec.lab.scenario import acts, closing
 from mcsec.lab.scenario import format as files
 from mcsec.lab.scenario.air import Tap
 from mcsec.lab.scenario.people import uri_of
@@ -47,7 +47,7 @@ async def play(scenario: files.Scenario, beside: Path, output: Path, say: Say) -
                 await acts.play(stage, step)
             except LocalError as error:
                 raise LocalError(f"steps[{number}] ({step.do}): {error}", code="lab.scenario") from error
-        acts.close(stage)
+        closing.close(stage)
         report.files |= _keep(stage, output)
     report.seconds = time.monotonic() - started
     report.claim(
@@ -97,6 +97,8 @@ async def _stage(
                 [uri_of(member, scenario.domain_of(member)) for member in group.members],
                 multicast_floor=group.release_13,
             )
+            if group.release_13 and group.mkfc:
+                await sites[group.home].gms.release_13(stage.group_id(name))
         await _servers(stack, stage)
         yield stage
 
@@ -112,11 +114,7 @@ async def _servers(stack: AsyncExitStack, stage: Stage) -> None:
             spks[one].append(ours)
             spks[other].append(theirs)
     for name, place in stage.sites.items():
-        partners = {
-            other: (ports[other], stage.sites[other].kms.configuration.path("tls/ca.pem"))
-            for other in names
-            if other != name
-        }
+        partners = {stage.sites[other]: ports[other] for other in names if other != name}
         await stack.enter_async_context(
             serve(place, ports[name], stage.directory(name), partners, spks[name], stage.note)
         )
@@ -130,8 +128,9 @@ def _wish(scenario: files.Scenario, domain: str) -> BearerWish | None:
     # that the system gives out by itself.
     address = IPv4Address("239.192.0.0") + secrets.randbits(18)
     port = 20_000 + 8 * secrets.randbelow(1_500)
-    groups = tuple(f"sip:{name}@{scenario.groups[name].home}" for name in plan.groups)
-    return BearerWish(tuple(plan.areas), groups, plan.listeners, address, port)
+    named = {f"sip:{name}@{scenario.groups[name].home}": scenario.groups[name] for name in plan.groups}
+    old = {group: found.mkfc for group, found in named.items() if found.release_13}
+    return BearerWish(tuple(plan.areas), tuple(named), plan.listeners, address, port, old)
 
 
 def _keep(stage: Stage, output: Path) -> dict[str, str]:

@@ -40,16 +40,20 @@ BEARER = "one"
 
 @dataclass(frozen=True, slots=True)
 class BearerWish:
-    """The bearer of a domain. ``address`` and ``port``: of its general purpose subchannel."""
+    """The bearer of a domain. ``address`` and ``port``: of its general purpose subchannel.
+
+    ``release_13``: those of ``groups`` that are in Release 13 mode, and whether their GMS gives an MKFC.
+    """
 
     areas: tuple[int, ...]
     groups: tuple[str, ...]
     listeners: int
     address: IPv4Address
     port: int
+    release_13: Mapping[str, bool] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Site:
     """A domain that runs.
 
@@ -118,13 +122,13 @@ async def serve(
     place: Site,
     port: int,
     groups: Iterable[Mapping[str, object]],
-    partners: Mapping[str, tuple[int, Path]],
+    partners: Mapping[Site, int],
     spks: Iterable[Key],
     on_event: Callable[[Event], None],
 ) -> AsyncIterator[None]:
     """The domain's server on ``port``, and a host for its clients.
 
-    :param partners: by domain: where its server listens, and the CA of its certificate.
+    :param partners: other domains, with the port of the server of each.
     """
     configuration = _configuration(place, port, groups, partners)
     database = await Database.open(configuration.store.address, configuration.kek())
@@ -159,14 +163,26 @@ def spk_between(one: str, other: str, now: float) -> tuple[Key, Key]:
     return made, theirs
 
 
+def _gms(place: Site, other: Site) -> dict[str, object]:
+    """How the server of a domain reaches the GMS of one, with a token of its own for it."""
+    token = f"gms-{other.name}.token"
+    place.kms.configuration.path(token).write_text(other.gms.token(place.mdsi, _TOKEN_LIFETIME))
+    return {
+        "address": other.gms.service.address,
+        "ca": str(other.kms.configuration.path("tls/ca.pem")),
+        "token": f"file:{token}",
+        "refresh": 1.0,
+    }
+
+
 def _configuration(
     place: Site,
     port: int,
     groups: Iterable[Mapping[str, object]],
-    partners: Mapping[str, tuple[int, Path]],
+    partners: Mapping[Site, int],
 ) -> Configuration:
     """What the operator writes into the section ``[server]``."""
-    directory = place.kms.configuration.path(".")
+    directory, known = place.kms.configuration.path("."), list(groups)
     issuer = open_local(place.kms.configuration)
     tokens = place.kms.configuration.kms.tokens
     token = issuer.issue(
@@ -182,10 +198,18 @@ def _configuration(
         "listen": [f"tls:{LOOPBACK}:{port}"],
         "kms": made.server.kms.model_dump() | {"address": place.kms.service.address},
         "csk_required": True,
-        "groups": list(groups),
+        "groups": known,
+        # A MuSiK would come first, so there is none for everybody.
+        "default_musik": not any(group["release_13"] for group in known),
+        "gms": _gms(place, place),
         "partners": [
-            {"domain": domain, "sip": f"tls:{LOOPBACK}:{there}", "ca": str(ca)}
-            for domain, (there, ca) in partners.items()
+            {
+                "domain": other.name,
+                "sip": f"tls:{LOOPBACK}:{there}",
+                "ca": str(other.kms.configuration.path("tls/ca.pem")),
+                "gms": _gms(place, other),
+            }
+            for other, there in partners.items()
         ],
     }
     if (wish := place.wish) is not None and place.bmsc is not None:

@@ -60,7 +60,8 @@ class Stage:
                 "id": self.group_id(name),
                 "home": "" if group.home == domain else group.home,
                 "kind": group.session,
-                "musik": "own",
+                "musik": "default" if group.release_13 else "own",
+                "release_13": group.release_13,
                 "members": [uri_of(member, self.scenario.domain_of(member)) for member in group.members],
             }
 

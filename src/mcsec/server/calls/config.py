@@ -22,6 +22,7 @@ from mcsec.server.calls.links import Partner
 from mcsec.server.calls.policy import STANDARD, CallPolicy
 from mcsec.server.calls.service import CallSettings
 from mcsec.server.floor import FloorPolicy
+from mcsec.server.gms_access import GmsSection
 from mcsec.wire.priority import STANDARD as PRIORITIES
 from mcsec.wire.priority import ResourcePriorities
 
@@ -113,12 +114,14 @@ class GroupSection(_Section):
 
     ``home``: the MC domain whose server controls its calls; this one unless given. ``details``: members of whom more
     is to be said. ``protect_media`` false: media in clear is passed on. ``pre_emption``: the lowest priority that takes
-    the floor from a lower one; "urgent": only urgency does.
+    the floor from a lower one; "urgent": only urgency does. ``release_13``: it has no MuSiK,
+    and its floor control goes on a bearer under the MKFC that the GMS of its home gives, or not at all.
     """
 
     id: str = Field(min_length=1, max_length=512)
     members: list[str] | Literal["*"] = []
     musik: Literal["own", "default"] = "default"
+    release_13: bool = False
     home: str = ""
     kind: CallKind = CallKind.PREARRANGED
     details: list[MemberSection] = []
@@ -168,7 +171,8 @@ class PartnerSection(_Section):
 
     ``sip``: where it listens, such as ``tls:HOST:PORT``. ``mdsi``: its identity, which its certificate must show.
     ``ca``: the authority of that certificate, where it is not our own. ``participating`` and ``controlling``: its
-    functions. ``domains``: whose users it speaks for. The SPK is agreed by ``mcsec spk``.
+    functions. ``domains``: whose users it speaks for. The SPK is agreed by ``mcsec spk``. ``gms``: its GMS, for groups
+    in Release 13 mode only.
     """
 
     domain: str = Field(min_length=1, max_length=255)
@@ -178,6 +182,7 @@ class PartnerSection(_Section):
     participating: str = ""
     controlling: str = ""
     domains: list[str] = []
+    gms: GmsSection | None = None
 
     @property
     def identity(self) -> str:

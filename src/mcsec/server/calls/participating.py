@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from mcsec.errors import Refused
 from mcsec.ids import Tmgi
-from mcsec.keys.events import Event
+from mcsec.keys.events import BroadcastRefused, Event
 from mcsec.server.calls import events
 from mcsec.server.calls.copies import Copies
 from mcsec.server.calls.policy import STANDARD, CallPolicy
@@ -99,13 +99,14 @@ class ServedCall:
         policy: CallPolicy = STANDARD,
         *,
         assign: Callable[[str], MbmsSubchannel | None] = lambda bearer: None,
-        may_broadcast: Callable[[float], bool] = lambda now: True,
+        refusal: Callable[[float], BroadcastRefused | None] = lambda now: None,
     ) -> None:
-        """:param assign: gives a free subchannel of a bearer. :param may_broadcast: whether a key is there under which
-        floor control of the group can be broadcast; without one the call goes on no bearer.
+        """:param assign: gives a free subchannel of a bearer. :param refusal: why floor control of the group cannot be
+        broadcast, None: there is a key for it; without one the call goes on no bearer.
         """
         self.group, self.policy = group, policy
-        self._assign, self._may_broadcast = assign, may_broadcast
+        self._assign, self._refusal = assign, refusal
+        self._refused = ""
         self._users: set[str] = set()
         self._on: dict[str, str] = {}
         # The work for a packet must not grow with the users that a bearer serves: who is on none is kept apart.
@@ -304,11 +305,19 @@ class ServedCall:
         for name, bearer in self._bearers.items():
             if self._pays(bearer, now):
                 self._follow(name, Step.TRAFFIC, now)
+            elif bearer.subchannel.active and not bearer.suspended:
+                self._follow(name, Step.DESERTED, now)
 
     def _pays(self, bearer: _Bearer, now: float) -> bool:
         """Whether the call belongs on a bearer: enough of its users hear it, and something may be sent there."""
-        enough = len(bearer.ready) >= self.policy.listeners
-        return enough and not bearer.suspended and self._may_broadcast(now)
+        if len(bearer.ready) < self.policy.listeners or bearer.suspended:
+            return False
+        refusal = self._refusal(now)
+        code = "" if refusal is None else refusal.code
+        if refusal is not None and code != self._refused:
+            self._out.append(refusal)
+        self._refused = code
+        return refusal is None
 
     def _weigh(self, now: float) -> list[Output]:
         """Takes the call off bearers that do not pay any more; asks for one where none is and one would."""

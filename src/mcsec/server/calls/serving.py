@@ -86,7 +86,7 @@ class Serving:
             name,
             around.policy,
             assign=lambda bearer: around.subchannels.assign(bearer),
-            may_broadcast=lambda now: around.engine.may_broadcast(name, now, rules),
+            refusal=lambda now: around.engine.refusal(name, now, rules),
         )
         self._floor = around.pool.open_one(self._floor_came)
         self._alarm = Alarm(around.clock, self._poll)
