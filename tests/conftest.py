@@ -9,10 +9,12 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from support.patient_loop import PatientLoop
+
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return "asyncio", {"loop_factory": PatientLoop}
 
 
 @pytest.fixture(autouse=True)
