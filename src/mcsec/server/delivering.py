@@ -27,7 +27,6 @@ from mcsec.store.deliveries import Claimed
 from mcsec.store.group_commit import GroupCommit
 from mcsec.wire import mc_sip
 
-_IDLE = 5.0
 #: Seconds that answers are gathered before they are written down.
 _GATHER = 0.05
 #: Seconds that a batch waits for its whole room.
@@ -81,7 +80,7 @@ class Delivering:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._building = asyncio.Lock()
-        self._flying = 0
+        self._flying = self._delivered = 0
         self._draining = False
         self._answers: list[Outcome] = []
         self._settling: asyncio.Task[None] | None = None
@@ -101,6 +100,11 @@ class Delivering:
     def in_flight(self) -> int:
         """Deliveries that were claimed and not answered."""
         return self._flying
+
+    @property
+    def delivered(self) -> int:
+        """Keys that clients took."""
+        return self._delivered
 
     def share(self, servers: int) -> None:
         """So many servers deliver at once, this one among them; the configured rate is that of all together."""
@@ -187,8 +191,7 @@ class Delivering:
     async def _rest(self, wait: float | None) -> None:
         """Until something may be due; ``wait``: so many seconds, for more may go only then."""
         if wait is None:
-            due = await self._writer.run(deliveries.next_due)
-            wait = _IDLE if due is None else min(max(due - self._clock(), 0.01), _IDLE)
+            wait = await self._source.until_due(self._clock())
         # Not wait_for: before Python 3.12 it may swallow a cancellation that comes together with what it waits for.
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
@@ -258,6 +261,7 @@ class Delivering:
 
     def _answered(self, outcome: Outcome) -> None:
         self._landed(1)
+        self._delivered += outcome.status is not None and outcome.status < 300
         self._answers.append(outcome)
         if self._settling is None:
             self._settling = asyncio.ensure_future(self._settle())

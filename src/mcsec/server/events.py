@@ -92,6 +92,30 @@ class DutyLost(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveringToo(Event):
+    """Another server is on duty, and this one delivers keys for it."""
+
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCame(Event):
+    """Another server shares the store, or does something else now: ``task`` says what."""
+
+    node: str
+    place: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGone(Event):
+    """A server that shared the store ended, was killed, or is cut off from it."""
+
+    node: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRefused(Event):
     """A request changed nothing. ``sender`` is what it claimed, or what was proven."""
 

@@ -94,16 +94,24 @@ class Locations:
         source = binding.source
         if isinstance(source, Peer) and (not source.reliable or source.flow in self._open):
             return Place(binding.contact, source, binding.path)
-        try:
-            first = NameAddr.decode(binding.path[0]).uri if binding.path else binding.contact
-            return Place(binding.contact, Hop.of(Uri.decode(first)), binding.path)
-        except (PeerError, ValueError):
-            return None
+        return along(binding.contact, binding.path)
 
     def _rank(self, binding: Binding) -> tuple[bool, float, float]:
         """The better place to reach a client: a connection that is open, then what it prefers, then the newest."""
         source = binding.source
         return (isinstance(source, Peer) and source.flow in self._open, binding.q, binding.expires_at)
+
+
+def along(contact: str, path: tuple[str, ...]) -> Place | None:
+    """How a client is reached without its own connection: by the way that Path gave, else at its contact.
+
+    None: one of them names no place.
+    """
+    try:
+        first = NameAddr.decode(path[0]).uri if path else contact
+        return Place(contact, Hop.of(Uri.decode(first)), path)
+    except (PeerError, ValueError):
+        return None
 
 
 def _is_farewell(request: Request) -> bool:

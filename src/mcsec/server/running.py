@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mcsec.errors import McsecError
+from mcsec.errors import CheckFailed, McsecError
 from mcsec.keys.events import Event
 from mcsec.keys.key import Scope
 from mcsec.mikey.build import Initiator, Recipient
@@ -30,14 +30,15 @@ from mcsec.server.calls.air import JointAir
 from mcsec.server.calls.groups import GroupTable, found
 from mcsec.server.calls.service import Calls
 from mcsec.server.config import Configuration
-from mcsec.server.duty import Duty
 from mcsec.server.explaining import Explained, explain
+from mcsec.server.from_store import Sender
 from mcsec.server.gms_access import connector
 from mcsec.server.homegroups import HomeGroups
 from mcsec.server.key_desk import KeyDesk
 from mcsec.server.mkfcs import Mkfcs, MkfcSource
 from mcsec.server.release_13 import Partner
 from mcsec.server.service import Identity, McServer
+from mcsec.server.sharing import turn
 from mcsec.store.config import ConfigError
 from mcsec.store.database import Database
 from mcsec.store.server_kms import keep_pair, load_pair
@@ -46,6 +47,8 @@ from mcsec.store.witness import Witness
 
 #: Seconds between looks whether another key period began, and at what changed about KMSs and revoked users.
 _LOOK = 60.0
+#: Seconds that a server which ends waits for answers to keys that it sent.
+_DRAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +79,19 @@ async def running(
     home = _home_groups(config, table)
     try:
         provisioning = Provisioning(config, database, now)
+        settings = config.service()
         async with (
-            _on_duty(database, on_event) as duty,
+            turn(database, settings, provisioning.sender, on_event, now, _datagrams(config.listen())) as own,
             McServer(
                 database,
-                await provisioning.fetch(),
-                config.service(),
+                await provisioning.at_hand(),
+                settings,
                 verify=validator(config).validate,
                 may_join=config.may_join if home is None else home.may_join,
                 subscribers=config.subscribers(),
                 seen=Witness(config.store.seen),
-                duty=duty,
+                duty=own.duty,
+                presence=own.presence,
                 on_event=on_event,
                 clock=now,
             ) as server,
@@ -118,8 +123,11 @@ async def running(
                     hooks.append(calls.happened)
                     if bearers is not None:
                         calls.attach(JointAir(bearers.joint, bearers.transmitter))
-                    lost = asyncio.Event() if duty is None else duty.lost
+                    lost = asyncio.Event() if own.duty is None else own.duty.lost
                     yield Running(server, await _listen(config, server), bearers, calls, lost)
+                    if not lost.is_set():
+                        # Calls go on meanwhile, so it must not take long.
+                        await server.drain(_DRAIN)
             finally:
                 for task in following:
                     task.cancel()
@@ -128,26 +136,9 @@ async def running(
         await database.close()
 
 
-@asynccontextmanager
-async def _on_duty(database: Database, on_event: Callable[[Event], None]) -> AsyncIterator[Duty | None]:
-    """This server's turn, kept until the end of the block; None where no other process can use the store."""
-    if not database.shared:
-        yield None
-        return
-
-    def tell(happened: Iterable[Event]) -> None:
-        for event in happened:
-            on_event(event)
-
-    duty = Duty(database, tell)
-    await duty.wait()
-    keeping = asyncio.create_task(duty.keep())
-    try:
-        yield duty
-    finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
-        await duty.give_back()
+def _datagrams(places: Iterable[tuple[str, str, int]]) -> str | None:
+    """The address that datagrams are sent from; None: there is none."""
+    return next((host for transport, host, _ in places if transport == "UDP"), None)
 
 
 class Provisioning:
@@ -155,7 +146,7 @@ class Provisioning:
 
     def __init__(self, config: Configuration, database: Database, now: Callable[[], float]) -> None:
         self._config, self._database, self.now = config, database, now
-        # What was uploaded before the start cannot be told from a replay.
+        # What was uploaded before this server serves cannot be told from a replay.
         self._replay = ReplayCache(not_before=now())
         book = CertificateBook(config.kms_uri)
         self._upkeep = Upkeep(self._connect, book, config.mdsi, look=_LOOK, now=now)
@@ -167,6 +158,24 @@ class Provisioning:
         """
         await self._upkeep.fetch()
         return self.present()
+
+    async def at_hand(self) -> Identity:
+        """The keys of the present key period, for a server that begins to serve.
+
+        The KMS is asked only where they are not there yet: it may be away when one server takes another's place.
+
+        :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
+        """
+        self._replay = ReplayCache(not_before=self.now())
+        try:
+            return self.present()
+        except CheckFailed:
+            return await self.fetch()
+
+    async def sender(self) -> Sender:
+        """As :meth:`fetch`: what to sign with, for a server that only delivers."""
+        found = await self.fetch()
+        return Sender(found.initiator, found.clients)
 
     async def _connect(self) -> KmsClient:
         config, database = self._config, self._database

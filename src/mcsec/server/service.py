@@ -37,6 +37,7 @@ from mcsec.server import csk_update, keymaking, planning
 from mcsec.server.affiliation_notices import AffiliationNotices
 from mcsec.server.announcement import Bearer
 from mcsec.server.beginning import Watch
+from mcsec.server.collecting import Collecting
 from mcsec.server.delivering import Delivering, DeliverySettings
 from mcsec.server.duty import Duty
 from mcsec.server.engine import ServerEngine
@@ -46,6 +47,7 @@ from mcsec.server.indexes import StoredIndexes
 from mcsec.server.judging import Judging
 from mcsec.server.locations import Locations, Place
 from mcsec.server.planning import Plan
+from mcsec.server.presence import Presence
 from mcsec.server.requests import Requests, Verify
 from mcsec.server.resume import resume
 from mcsec.server.senders import Senders
@@ -57,6 +59,7 @@ from mcsec.store import deliveries
 from mcsec.store.calls import StoredCall, load_calls
 from mcsec.store.database import Database, StoreError
 from mcsec.store.group_commit import GroupCommit, Write
+from mcsec.store.nodes import Task
 from mcsec.store.server_load import load
 from mcsec.store.witness import Witness
 
@@ -89,6 +92,7 @@ class McServer:
 
     :ivar function: its state, to look at. What changes it is done by the methods here.
     :ivar events: how many of each were told, by name.
+    :ivar presence: what it says to those that share its store; None: nobody does.
     """
 
     def __init__(
@@ -102,12 +106,14 @@ class McServer:
         subscribers: Subscribers | None = None,
         seen: Witness | None = None,
         duty: Duty | None = None,
+        presence: Presence | None = None,
         on_event: Callable[[Event], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """:param subscribers: who registers by digest authentication; None: nobody is asked for it.
         :param seen: where this machine notes how far it saw the store; None: nowhere.
         :param duty: this server's turn where several share the store; None: it is the only one.
+        :param presence: what it says to the others, who deliver for it.
         """
         self._database, self._settings, self._clock = database, settings, clock
         self._watch = Watch(database, settings.function.domain, seen)
@@ -142,6 +148,7 @@ class McServer:
             on_subscribe=self._notices.subscribed,
             on_event=self.requests.at_the_wire,
         )
+        self.presence = presence
         self._judging = Judging(self.function, settings.delivery.retry)
         self._source = FromMemory(
             self.function, self._writer, self._where, self._judging, settings.origin_host
@@ -178,7 +185,9 @@ class McServer:
             self._clock,
         )
         await upkeep.begin(found)
-        self._tasks = [asyncio.create_task(self._delivering.run()), asyncio.create_task(upkeep.run())]
+        collecting = self._share(self._delivering)
+        work = (self._delivering.run(), collecting.run(), upkeep.run())
+        self._tasks = [asyncio.create_task(one) for one in work]
         return self
 
     async def __aexit__(
@@ -307,6 +316,16 @@ class McServer:
         await self._writer.write(writes)
 
     # --- inside
+
+    def _share(self, delivering: Delivering) -> Collecting:
+        """Others may deliver for this server from now on."""
+        presence = self.presence
+        if presence is not None:
+            presence.counts.append(lambda: delivering.delivered)
+            presence.task = Task.ON_DUTY
+        return Collecting(
+            self._database, self._judging, self._writer, delivering, presence, self._tell, self._clock
+        )
 
     async def carry_out(self, done: Done) -> None:
         """Commit what a procedure did, then publish it; keys that are due may be sent now."""

@@ -21,6 +21,9 @@ from mcsec.store import deliveries
 from mcsec.store.deliveries import Claimed
 from mcsec.store.group_commit import GroupCommit, Write
 
+#: Seconds between looks where nothing is due, and nobody says that something is.
+_IDLE = 5.0
+
 Where = Callable[[str], "Place | None"]
 """How a user's client is reached; None: it is not registered here."""
 Build = Callable[[], list[Delivery]]
@@ -50,6 +53,12 @@ class Source(Protocol):
 
     async def claim(self, most: int, now: float, lease: float, urgency: int) -> Batch:
         """Claim rows as :func:`mcsec.store.deliveries.claim` does.
+
+        :raises StoreError: the store is being closed.
+        """
+
+    async def until_due(self, now: float) -> float:
+        """Seconds until something may be due where nothing was.
 
         :raises StoreError: the store is being closed.
         """
@@ -86,6 +95,11 @@ class FromMemory:
             lambda connection: deliveries.claim(connection, most, now, lease, urgency)
         )
         return _Rows(self, rows)
+
+    async def until_due(self, now: float) -> float:
+        """Seconds until something may be due."""
+        due: float | None = await self._writer.run(deliveries.next_due)
+        return _IDLE if due is None else min(max(due - now, 0.01), _IDLE)
 
     def may_leave(self, after: float) -> bool:
         """Always: when the lease is over, nobody but this server claims what it has claimed."""

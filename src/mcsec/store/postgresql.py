@@ -34,7 +34,12 @@ def engine(uri: str, where: str) -> AsyncEngine:
             connection = await asyncpg.connect(
                 uri, timeout=_PATIENCE, command_timeout=60, server_settings={"application_name": "mcsec"}
             )
-            durable = await connection.fetchval("SHOW synchronous_commit")
+            try:
+                durable = await connection.fetchval("SHOW synchronous_commit")
+            except BaseException:
+                # Also when whoever asked is cancelled: nobody else knows of this connection yet.
+                connection.terminate()
+                raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise explain(error, f"{where}: ") from None
         except ValueError as error:
