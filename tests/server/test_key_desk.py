@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mcsec.cli.admin import AdminError, ask
 from mcsec.keys.events import KeySwitched
 from mcsec.keys.key import Scope
-from mcsec.net.https import Endpoint, serving
-from mcsec.server.admin import Admin
-from mcsec.server.key_desk import KeyDesk
-from support.mc_server import ALICE, BEARER, BOB, GROUP, TMGI, Running, clients, running
+from support.desk import desk_of
+from support.mc_server import ALICE, BEARER, BOB, GROUP, TMGI, clients, running
 
 pytestmark = pytest.mark.anyio
-
-
-class Desk:
-    """The operators' API of a server."""
-
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
-
-    async def __call__(self, method: str, path: str, **body: object) -> Any:
-        options = {"json": body} if body else {}
-        return await asyncio.to_thread(ask, self._socket, "", method, path, **options)
-
-    async def refusal(self, path: str, **body: object) -> str:
-        with pytest.raises(AdminError) as caught:
-            await self("POST", path, **body)
-        return caught.value.code
-
-
-@asynccontextmanager
-async def desk_of(at: Running, directory: Path) -> AsyncIterator[Desk]:
-    socket = directory / "server.sock"
-    async with serving(Admin(None, KeyDesk(at.server)).app(), Endpoint(file=socket)):
-        yield Desk(socket)
 
 
 async def test_a_musik_is_planned_rotated_and_followed(tmp_path: Path) -> None:
     async with (
         running(tmp_path, default_musik=False) as at,
         clients(at) as add,
-        desk_of(at, tmp_path) as desk,
+        desk_of(at.server, tmp_path) as desk,
     ):
         alice, bob = add(), add(BOB)
         await alice.client.log_on([GROUP])
@@ -75,7 +45,7 @@ async def test_a_musik_is_planned_rotated_and_followed(tmp_path: Path) -> None:
 
 
 async def test_the_keys_of_bearers_and_clients(tmp_path: Path) -> None:
-    async with running(tmp_path) as at, clients(at) as add, desk_of(at, tmp_path) as desk:
+    async with running(tmp_path) as at, clients(at) as add, desk_of(at.server, tmp_path) as desk:
         alice = add()
         await alice.client.log_on([GROUP])
         await at.server.announce(BEARER)
@@ -91,7 +61,7 @@ async def test_the_keys_of_bearers_and_clients(tmp_path: Path) -> None:
 
 
 async def test_what_is_not_there(tmp_path: Path) -> None:
-    async with running(tmp_path) as at, desk_of(at, tmp_path) as desk:
+    async with running(tmp_path) as at, desk_of(at.server, tmp_path) as desk:
         for body, code in (
             ({"kind": "musik", "names": ["sip:nobody@a.example"]}, "keys.unknown"),
             ({"kind": "mscck", "names": ["x"]}, "keys.unknown"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 import shutil
 import sqlite3
 import tempfile
@@ -25,23 +24,13 @@ from mcsec.store.database import Database, StoreError
 from mcsec.store.group_commit import GroupCommit
 from mcsec.store.kek import Kek, WrapError, create_kek_file
 from mcsec.store.server_load import load
+from support.disks import no_more_than
 
 pytestmark = pytest.mark.anyio
 KEK = Kek(Secret(bytes(32)))
 NOW = 1_795_435_200.0
 KEY = make(PurposeTag.MUSIK, scope=Scope(), maker=Maker("a.example", "mcx.a.example"), now=NOW)
 NOBODY = 65_534
-
-
-@contextlib.contextmanager
-def no_more_than(octets: int) -> Iterator[None]:
-    """Files of this process cannot grow beyond that, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture

@@ -82,11 +82,11 @@ async def test_postgresql_gone_for_a_while(cluster: PostgreSql) -> None:
             while not failures:
                 await asyncio.sleep(0.01)
             assert not any(done.done() for done in waiting)
-            assert not writer.healthy
+            assert writer.trouble is not None
         finally:
             cluster.start()
         await asyncio.gather(*waiting)
-        assert writer.healthy
+        assert writer.trouble is None
     assert len((await load(database)).users) == 50
     assert all(error.passing and error.hint for error in failures)
     await database.close()

@@ -219,10 +219,10 @@ async def test_nothing_is_lost_while_the_disk_is_full(tmp_path: Path) -> None:
             while not failures:
                 await asyncio.sleep(0.01)
             assert not done.done()
-            assert not writer.healthy
+            assert writer.trouble is not None
             await database.transact(lambda connection: _limit(connection, 1_000_000))
             await done
-            assert writer.healthy
+            assert writer.trouble is None
             assert len((await load(database)).users) == 500
         assert {error.code for error in failures} == {"store.database"}
     finally:

@@ -7,6 +7,7 @@ from mcsec.ids import KeyId, PurposeTag
 from mcsec.keys.key import DEFAULT, Scope
 from mcsec.keys.lifecycle import Epoch
 from mcsec.keys.rotation import Rotation
+from mcsec.server.orders import Orders
 from mcsec.server.planning import Plan
 from mcsec.server.service import McServer
 
@@ -18,6 +19,7 @@ class KeyDesk:
 
     def __init__(self, server: McServer) -> None:
         self._server = server
+        self._orders = Orders(server)
 
     async def rows(self) -> dict[str, object]:
         """Every key that is not destroyed, and who is given it; and how many clients have a CSK."""
@@ -48,28 +50,34 @@ class KeyDesk:
         """Begin it; the plan says what it takes, and :meth:`rows` how far it is.
 
         :raises InvalidValue: there is nothing of that kind, or no CSK that could be replaced.
+        :raises LocalError: the store takes nothing; the text says whether it was begun.
         """
         tag, scope = self._meant(kind, names)
         plan = await self._server.plan(tag, scope)
-        if tag is PurposeTag.MUSIK:
-            await self._server.make_musik(scope)
-        elif tag is PurposeTag.MSCCK:
-            await self._server.rotate_mscck(next(iter(scope.names)))
-        else:
-            for user in sorted(scope.names):
-                await self._server.replace_csk(user)
+
+        async def begin() -> None:
+            if tag is PurposeTag.MUSIK:
+                await self._server.make_musik(scope)
+            elif tag is PurposeTag.MSCCK:
+                await self._server.rotate_mscck(next(iter(scope.names)))
+            else:
+                for user in sorted(scope.names):
+                    await self._server.replace_csk(user)
+
+        await self._orders.carry_out(begin)
         return plan
 
     async def revoke(self, key_id: str, reason: str) -> None:
         """Stop all use of a MuSiK or MSCCK at once.
 
         :raises InvalidValue: there is no such key.
+        :raises LocalError: the store takes nothing; the text says whether it was begun.
         """
         try:
             wanted = KeyId(int(key_id, 16))
         except (ValueError, InvalidValue):
             raise InvalidValue(f"{key_id!r} is no key ID", code="keys.unknown") from None
-        await self._server.revoke(wanted, reason)
+        await self._orders.carry_out(lambda: self._server.revoke(wanted, reason))
 
     def _meant(self, kind: str, names: list[str]) -> tuple[PurposeTag, Scope]:
         """What a kind and names speak of."""

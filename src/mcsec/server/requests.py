@@ -75,7 +75,7 @@ class Requests:
     async def handle(self, request: Request, peer: Peer) -> Response:
         """The answer to a request."""
         try:
-            if not self._writer.healthy:
+            if self._writer.trouble is not None:
                 raise StoreError("the store takes nothing at present", code="store.unhealthy")
             procedure = self._procedures.get(request.method)
             if procedure is None:

@@ -241,9 +241,15 @@ class McServer:
         return await planning.plan(self._source, self._delivering, tag, scope, patience, self._clock())
 
     async def deliveries_by_key(self) -> Mapping[KeyId, dict[str, int]]:
-        """How many deliveries of each key are in which state."""
-        counted: Mapping[KeyId, dict[str, int]] = await self._writer.run(deliveries.count_by_key)
+        """How many deliveries of each key are in which state: as the disk knows it, even if it takes nothing."""
+        async with self._database.read() as connection:
+            counted: Mapping[KeyId, dict[str, int]] = await connection.run_sync(deliveries.count_by_key)
         return counted
+
+    @property
+    def store_trouble(self) -> StoreError | None:
+        """Why the store took nothing when it was last asked; None: it did."""
+        return self._writer.trouble
 
     async def replace_csk(self, user: str) -> None:
         """Give a user's client a new CSK; it is in force when the client answered that it holds it."""

@@ -73,7 +73,9 @@ class GroupCommit:
     """The one writer of a process; use it as an async context manager.
 
     While the disk refuses (full, read-only), what was handed in is kept and tried again: memory may be ahead of the
-    disk, and nothing is lost or answered meanwhile. :attr:`healthy` is False then, and new work should be refused.
+    disk, and nothing is lost or answered meanwhile. :attr:`trouble` says why, and new work should be refused.
+
+    :ivar trouble: why the disk took nothing when it was last asked; None: it did.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class GroupCommit:
         self._apart = 0
         # How many were handed in, and which of them was the last with a firm write.
         self._entered = self._firm = 0
-        self.healthy = True
+        self.trouble: StoreError | None = None
         self.transactions = 0
 
     async def __aenter__(self) -> Self:
@@ -109,7 +111,7 @@ class GroupCommit:
         self._wake.set()
         if self._task is not None:
             await self._task
-        if self._database.shared and self.healthy:
+        if self._database.shared and self.trouble is None:
             with suppress(StoreError):
                 await self._database.transact(
                     lambda connection: connection.execute(_FORGET, {"name": self._name})
@@ -183,7 +185,7 @@ class GroupCommit:
                     self._refused(attempt.batch, error)
                     continue
                 attempt.again = True
-                self.healthy = False
+                self.trouble = error
                 self._on_failure(error)
                 if self._closing:
                     self._give_up(error)
@@ -192,7 +194,7 @@ class GroupCommit:
                 wait = min(2 * wait, _LONGEST_WAIT)
                 continue
             self._attempt = None
-            self.healthy, wait = True, _FIRST_WAIT
+            self.trouble, wait = None, _FIRST_WAIT
             self._done_with(len(attempt.batch))
             for waiting, result in zip(attempt.batch, attempt.results, strict=True):
                 if not waiting.done.done():
