@@ -22,7 +22,8 @@ from mcsec.wire.xmlsec import XmlKeys
 from support.mc_clients import engine
 from support.mc_server import BEARER, DOMAIN, GROUP
 from support.postgresql import PROGRAM, PostgreSql, postgresql
-from support.sharing import Server, a_server, name, settings, sip_core, two_servers, until, users
+from support.sharing import Server, a_server, name, settings, sip_core, two_servers, users
+from support.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
 
@@ -39,9 +40,11 @@ def held(server: Server) -> list[str]:
 
 async def settled(server: Server, **counts: int) -> None:
     """Until deliveries are in these states."""
-    async with asyncio.timeout(30):
-        while await server.mcx.deliveries() != counts:
-            await asyncio.sleep(0.02)
+
+    async def there() -> bool:
+        return await server.mcx.deliveries() == counts
+
+    await until(there)
 
 
 async def slowly(request: Request) -> Response:

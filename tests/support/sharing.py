@@ -33,19 +33,13 @@ from mcsec.store.kek import Kek
 from mcsec.store.nodes import Task
 from mcsec.store.server import StoredUser
 from support.mc_server import DOMAIN, GROUP, PSI, identity, verify
+from support.waiting import until
 
 KEK = Kek(Secret(bytes(32)))
-PATIENCE = 30.0
 
 
 def name(number: int) -> str:
     return f"sip:many{number}@{DOMAIN}"
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @dataclass

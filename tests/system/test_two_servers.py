@@ -152,3 +152,22 @@ async def test_a_killed_server_is_followed_and_nobody_is_served_twice_or_never(t
     keys = {line["key_id"] for line in installed if line["event"] == "MuSiKInstalled"}
     assert keys
     assert keys <= {str(key_id) for key_id in made}
+
+
+async def test_one_that_stands_by_delivers_is_shown_and_can_be_stopped(tmp_path: Path) -> None:
+    async with machines(tmp_path, one_address=False) as pair, process(pair.first, "server") as one:
+        await ready(one, pair.first)
+        async with process(pair.second, "server") as two:
+            await told(pair.second, "DeliveringToo")
+            status = await asyncio.create_subprocess_exec(
+                MCSEC,
+                *("store", "status", "--json", "--config", pair.first / "mcsec.toml"),
+                stdout=PIPE,
+            )
+            facts = json.loads((await status.communicate())[0])
+            assert [node["task"] for node in facts["nodes"]] == ["on duty", "delivering"]
+            two.terminate()
+            async with asyncio.timeout(15):
+                assert await two.wait() == 0
+            await told(pair.first, "NodeGone")
+        assert one.returncode is None

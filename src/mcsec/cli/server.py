@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,30 @@ def server(config: ConfigOption) -> None:
 
 
 async def _server(path: Path) -> None:
-    from mcsec.errors import WrongState
     from mcsec.net.https import stopping
+
+    stop, ready = stopping(), asyncio.Event()
+    serving = asyncio.create_task(_serve(path, stop, ready))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if serving.done() or ready.is_set():
+        await serving
+    else:
+        # It stands by, and may do so for long.
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+
+
+async def _serve(path: Path, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    from mcsec.errors import WrongState
     from mcsec.server import memory
     from mcsec.server.config import Configuration
     from mcsec.server.running import running
 
-    stop = stopping()
     async with running(Configuration.load(path), _log) as found:
+        ready.set()
         print(" ".join(found.addresses), flush=True)
         waiting = [asyncio.ensure_future(event.wait()) for event in (stop, found.lost)]
         with memory.settled():

@@ -36,18 +36,19 @@ def _show(value: Any, as_json: bool, text: str) -> None:
 
 @app.command()
 def status(config: ConfigOption, entity: EntityOption = Entity.SERVER, as_json: JsonOption = False) -> None:
-    """Where the store is, which schema it has, what it holds, how often it was restored."""
+    """Where the store is, which schema it has, what it holds, how often it was restored, which servers share it."""
     facts = asyncio.run(_status(config, entity))
     lines = [f"{facts['store']}: schema {facts['schema'] or 'none'}, this program's is {facts['program']}"]
     lines += [f"  {number:9} {table}" for table, number in facts["rows"].items() if number]
     lines += [f"  restored {found['reason']}" for found in facts["restored"]]
+    lines += [f"  {one['place']}: {one['task']}, {one['delivered']:,} keys taken" for one in facts["nodes"]]
     _show(facts, as_json, "\n".join(lines))
 
 
 async def _status(config: Path, entity: Entity) -> dict[str, Any]:
     from sqlalchemy import Connection, func, select
 
-    from mcsec.store import life, schema
+    from mcsec.store import life, nodes, schema
     from mcsec.store.config import load
     from mcsec.store.database import Database
     from mcsec.store.tables import metadata
@@ -69,6 +70,10 @@ async def _status(config: Path, entity: Entity) -> dict[str, Any]:
             "restored": [
                 {"time": one.time, "reason": one.reason}
                 for one in (life.history(connection) if known else ())
+            ],
+            "nodes": [
+                {"place": one.place, "task": one.task.value, "since": one.since, "delivered": one.delivered}
+                for one in (nodes.there(connection) if known else ())
             ],
         }
 
