@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from mcsec.server.bearers.service import GcsAs
 from mcsec.wire.mb2.masks import BearerResult
 from mcsec.wire.mb2.messages import APPLICATION
 from support.demo import MCSEC
+from support.waiting import soon, until
 
 pytestmark = pytest.mark.anyio
 DOMAIN = "a.example"
@@ -47,7 +48,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, err = await asyncio.wait_for(done.communicate(), 30)
+        out, err = await soon(done.communicate())
         assert done.returncode is not None
         return done.returncode, out, err
 
@@ -71,7 +72,7 @@ async def process(directory: Path) -> AsyncIterator[Process]:
     )
     try:
         assert started.stdout is not None
-        line = (await asyncio.wait_for(started.stdout.readline(), 30)).decode()
+        line = (await soon(started.stdout.readline())).decode()
         address = urlsplit(line.strip())
         assert (address.scheme, address.hostname) == ("aaas", "127.0.0.1"), line
         assert address.port is not None
@@ -79,17 +80,11 @@ async def process(directory: Path) -> AsyncIterator[Process]:
     finally:
         if started.returncode is None:
             started.terminate()
-        _, log = await asyncio.wait_for(started.communicate(), 30)
+        _, log = await soon(started.communicate())
     assert started.returncode == 0, log
     assert not (directory / "bmsc.sock").exists()
     told = [json.loads(row)["event"] for row in log.decode().splitlines()]
     assert "PeerUp" in told or not told
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_faults_are_played_and_a_restart_is_survived(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
@@ -40,6 +40,7 @@ from mcsec.wire.mb2.userplane import InnerPacket
 from support.bmsc import OTHER_GCS, config, start, stop
 from support.nodes import BMSC, GCS, MCX, OPERATOR
 from support.sip_tls import TestAuthority
+from support.waiting import soon, until
 
 pytestmark = pytest.mark.anyio
 
@@ -67,11 +68,6 @@ class Place:
 
     async def bearer(self, request: MbmsBearerRequest) -> MbmsBearerResponse:
         return (await self.ask(request)).mbms_bearer_response[0]
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -110,7 +106,7 @@ async def place(*faults: Fault, **options: Any) -> AsyncIterator[Place]:
 
         gcs.serve(Gnr, on_gnr)
         async with gcs:
-            await asyncio.wait_for(gcs.until_open(BMSC), 5)
+            await soon(gcs.until_open(BMSC))
             yield Place(bmsc, gcs, events, notified, air)
 
 
@@ -150,7 +146,7 @@ async def test_from_mb2u_to_the_air() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
             server.sendto(packet(b"late", 5004, group), (str(bearer.bmsc_address[0]), bearer.bmsc_port or 0))
             server.sendto(packet(b"later", 5004, group), (str(bearer.bmsc_address[0]), bearer.bmsc_port or 0))
-        await here.until(lambda: here.bmsc.counters["mb2u.no-bearer"] == 2)
+        await until(lambda: here.bmsc.counters["mb2u.no-bearer"] == 2)
         assert len(here.air) == 4
         dropped = [event for event in here.events if isinstance(event, DatagramsDropped)]
         assert [(event.reason, event.host) for event in dropped] == [
@@ -167,7 +163,7 @@ async def test_the_weather_takes_its_time() -> None:
         began = asyncio.get_running_loop().time()
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server:
             server.sendto(packet(b"hello", 5004, "239.1.1.1"), ("::1", bearer.bmsc_port or 0))
-        await here.until(lambda: len(here.air) == 2)
+        await until(lambda: len(here.air) == 2)
         assert asyncio.get_running_loop().time() - began >= 0.1
 
 
@@ -182,7 +178,7 @@ async def test_both_addresses_are_a_feature() -> None:
 async def test_notifications() -> None:
     async with place(activation=0.05, tmgi_lifetime=1) as here:
         bearer = await here.bearer(start(None, 1))
-        await here.until(lambda: here.notified)
+        await until(lambda: here.notified)
         (event,) = here.notified[0].mbms_bearer_event_notification
         assert event.mbms_bearer_event == BearerEvent.ACTIVATED
         assert bearer.tmgi is not None
@@ -190,7 +186,7 @@ async def test_notifications() -> None:
         key = (bearer.tmgi, bearer.mbms_flow_identifier)
         here.bmsc.user_plane_event(key, UserplaneProtocolResult(fec_result=FecResult.TRYING))
         here.bmsc.end(key)
-        await here.until(lambda: len(here.notified) == 4)
+        await until(lambda: len(here.notified) == 4)
         assert here.notified[3].tmgi_expiry is not None
         assert here.notified[3].destination_host == GCS
         assert {gnr.restart_counter for gnr in here.notified} == {here.bmsc.engine.restart_counter}
@@ -207,7 +203,7 @@ async def test_a_notification_that_nobody_takes_is_told() -> None:
         assert bearer.tmgi is not None
         assert bearer.mbms_flow_identifier is not None
         here.bmsc.end((bearer.tmgi, bearer.mbms_flow_identifier))
-        await here.until(lambda: any(isinstance(event, NotificationLost) for event in here.events))
+        await until(lambda: any(isinstance(event, NotificationLost) for event in here.events))
 
 
 async def test_late_and_missing_answers() -> None:
@@ -235,7 +231,7 @@ async def test_restart(tmp_path: Path, keep_state: bool, abruptly: bool) -> None
         if waiting is not None:
             with pytest.raises(PeerLost):
                 await waiting
-        await asyncio.wait_for(here.gcs.until_open(BMSC), 5)
+        await soon(here.gcs.until_open(BMSC))
         answer = await here.ask(stop(bearer.tmgi, bearer.mbms_flow_identifier))
         (response,) = answer.mbms_bearer_response
         assert (response.mbms_bearer_result is None) is keep_state
@@ -262,7 +258,7 @@ async def test_as_a_file_says(tmp_path: Path) -> None:
             host=GCS, realm=MCX, applications=(APPLICATION,), peers=(peer,), timings=FAST
         )
         async with DiameterNode(node_config) as gcs:
-            await asyncio.wait_for(gcs.until_open(BMSC), 5)
+            await soon(gcs.until_open(BMSC))
     assert (tmp_path / "state.json").exists()
     with pytest.raises(LocalError):
         Bmsc.configured(config(), tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,6 +26,7 @@ from mcsec.wire.mb2.messages import APPLICATION
 from support.bmsc import config
 from support.nodes import BMSC, GCS, MCX, OPERATOR
 from support.sip_tls import TestAuthority
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -40,11 +41,6 @@ class Both:
     def __init__(self, gcs: GcsAs, bmsc: Bmsc, events: list[Any], air: list[Emission]) -> None:
         self.gcs, self.bmsc, self.events, self.air = gcs, bmsc, events, air
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(8):
-            while not condition():
-                await asyncio.sleep(0.01)
-
     def count(self, kind: type[Any]) -> int:
         return sum(isinstance(event, kind) for event in self.events)
 
@@ -55,7 +51,7 @@ class Both:
         assert mb2u is not None
         with Mb2uSender(mb2u, source=(ip_address("10.0.0.1"), 4000)) as sender:
             sender.send(MEDIA, GROUP)
-            await self.until(lambda: len(self.air) > heard)
+            await until(lambda: len(self.air) > heard)
         emission = self.air[-1]
         assert (emission.broadcast.address, emission.broadcast.port) == GROUP
         return emission.broadcast.payload
@@ -80,20 +76,20 @@ async def both(directory: Path, *faults: Fault, **options: Any) -> AsyncIterator
 
 async def test_a_bearer_comes_and_carries(tmp_path: Path) -> None:
     async with both(tmp_path, activation=0.1) as pair:
-        await pair.until(lambda: pair.count(BearerActive))
+        await until(lambda: pair.count(BearerActive))
         assert await pair.broadcast() == MEDIA.octets
         (bearer,) = pair.bmsc.engine.bearers.all
         assert bearer.areas == {1}
         pair.gcs.modify("one", Wish(areas=(2,)))
-        await pair.until(lambda: pair.bmsc.engine.bearers.all[0].areas == {2})
+        await until(lambda: pair.bmsc.engine.bearers.all[0].areas == {2})
         pair.gcs.drop("one")
         pair.gcs.emptied("one")
-        await pair.until(lambda: not pair.bmsc.engine.bearers.all)
+        await until(lambda: not pair.bmsc.engine.bearers.all)
 
 
 async def test_a_tmgi_is_refreshed_in_time(tmp_path: Path) -> None:
     async with both(tmp_path, tmgi_lifetime=2) as pair:
-        await pair.until(lambda: pair.count(BearerActive))
+        await until(lambda: pair.count(BearerActive))
         tmgi = pair.gcs.find("one").tmgi
         await asyncio.sleep(2.5)
         assert pair.count(BearerLost) == 0
@@ -102,17 +98,17 @@ async def test_a_tmgi_is_refreshed_in_time(tmp_path: Path) -> None:
 
 async def test_a_bearer_comes_again_after_the_bmsc_lost_its_state(tmp_path: Path) -> None:
     async with both(tmp_path, state=tmp_path / "bmsc.json") as pair:
-        await pair.until(lambda: pair.count(BearerActive))
+        await until(lambda: pair.count(BearerActive))
         await pair.bmsc.restart(keep_state=False, abruptly=True)
-        await pair.until(lambda: pair.count(BearerActive) == 2)
+        await until(lambda: pair.count(BearerActive) == 2)
         assert pair.count(BmscRestarted) == 1
         assert await pair.broadcast() == MEDIA.octets
 
 
 async def test_a_bearer_comes_again_when_the_network_lost_it(tmp_path: Path) -> None:
     async with both(tmp_path, Fault(Operation.START, FailActivation(0.05))) as pair:
-        await pair.until(lambda: pair.count(BearerActive))
+        await until(lambda: pair.count(BearerActive))
         (bearer,) = pair.bmsc.engine.bearers.all
         pair.bmsc.end(bearer.key)
-        await pair.until(lambda: pair.count(BearerLost) >= 1 and pair.count(BearerActive) == 2)
+        await until(lambda: pair.count(BearerLost) >= 1 and pair.count(BearerActive) == 2)
         assert await pair.broadcast() == MEDIA.octets

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -19,6 +18,7 @@ from mcsec.wire import mc_bodies
 from support.mc_clients import ALICE, GROUP, Heard, Pair, engine, pair, profile
 from support.scripted_mcx import ScriptedMcx, fresh_key, key_message, token
 from support.sip_raw import RawUdp
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -102,10 +102,7 @@ async def test_what_is_no_sip_changes_nothing(octets: bytes) -> None:
             keys = client.engine.keyring.keys
             with RawUdp(int(binding.contact.partition("@")[2].partition(";")[0].rpartition(":")[2])) as raw:
                 raw.send(octets)
-                for _ in range(200):
-                    if host.endpoint.counters.malformed:
-                        break
-                    await asyncio.sleep(0.005)
+                await until(lambda: host.endpoint.counters.malformed)
             assert host.endpoint.counters.malformed == 1
             assert [type(event) for event in seen if isinstance(event, MessageMalformed)] == [
                 MessageMalformed

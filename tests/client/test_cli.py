@@ -29,7 +29,7 @@ from mcsec.net.multicast import MulticastGroup, MulticastSender
 from mcsec.net.tls import client_context, server_context
 from mcsec.wire.rtcp.floor import FloorTaken
 from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel
-from support.client_process import TEMPLATE, configure, start, until, write
+from support.client_process import TEMPLATE, configure, lines_until, start, write
 from support.mc_clients import GROUP
 from support.scripted_mcx import GENERAL, MDSI, TMGI, ScriptedMcx, fresh_key, protected
 
@@ -174,7 +174,7 @@ async def test_listens_until_it_is_told_to_stop(tmp_path: Path) -> None:
         port = await made.mcx.listen("TLS", server_context(tls / "server.pem", tls / "server.key"))
         file = made.configure(port, user, secure=True)
         process = await start("listen", "--json", "--config", str(file))
-        await until(process, "Ready")
+        await lines_until(process, "Ready")
         musik = fresh_key(PurposeTag.MUSIK, Scope.of(GROUP))
         mscck = fresh_key(PurposeTag.MSCCK, Scope.of(str(TMGI)))
         assert (await made.mcx.download(user, musik)).status == 200
@@ -183,19 +183,19 @@ async def test_listens_until_it_is_told_to_stop(tmp_path: Path) -> None:
         mapping = MapGroupToBearer(ssrc=1, group_id=GROUP, tmgi=TMGI, subchannel=channel)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(mapping, mscck))
-            heard = await until(process, "GroupMapped")
+            heard = await lines_until(process, "GroupMapped")
             assert {"MuSiKInstalled", "MSCCKInstalled", "BearerAnnounced"} <= {
                 line["event"] for line in heard
             }
-            await until(process, "ListeningReported")
+            await lines_until(process, "ListeningReported")
             with MulticastSender(MulticastGroup(channel.address, 42022)) as floor:
                 taken = FloorTaken(
                     ssrc=2, permission=True, sequence_number=1, granted_party="sip:bob@a.example"
                 )
                 floor.send(protected(taken, musik))
-                heard += await until(process, "FloorHeard")
+                heard += await lines_until(process, "FloorHeard")
         process.send_signal(signal.SIGINT)
-        rest = await until(process, "Summary")
+        rest = await lines_until(process, "Summary")
         assert await process.wait() == 0
         assert rest[-1]["floor_heard"] == 1
         assert rest[-1]["packets_dropped"] == {}
@@ -221,13 +221,13 @@ async def test_many_clients_in_one_process(tmp_path: Path) -> None:
                 str(made.configure(port, *users)),
             )
         )
-        (ready,) = await until(process, "Ready")
+        (ready,) = await lines_until(process, "Ready")
         assert ready["logged_on"] == 8
         key = fresh_key(PurposeTag.MUSIK, Scope.of(GROUP))
         for user in users:
             assert (await made.mcx.download(user, key)).status == 200
         process.send_signal(signal.SIGTERM)
-        (summary,) = await until(process, "Summary")
+        (summary,) = await lines_until(process, "Summary")
         assert await process.wait() == 0
         assert summary["events"]["MuSiKInstalled"] == 8
         assert summary["events"]["LoggedOff"] == 8

@@ -22,6 +22,7 @@ from support.client_process import TEMPLATE, write
 from support.domains import KMS_URI
 from support.mc_clients import ALICE, GROUP, Heard, pair
 from support.scripted_mcx import DOMAIN, fresh_key, key_message
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -108,22 +109,18 @@ async def test_media_under_an_unknown_key_is_looked_after_at_once(monkeypatch: p
         alice = both.add(ALICE)
         keys, gms = fetching(alice, None)
         running = asyncio.ensure_future(keys.run())
-        async with asyncio.timeout(5):
-            while len(gms.asked) < 1:
-                await asyncio.sleep(0)
-            for traffic, code in (("GROUP_MEDIA", "peer.replayed"), ("MBMS_FLOOR", "keyring.unknown")):
-                keys.heard(PacketDropped(0.0, traffic, GROUP, code, ""))
-            await asyncio.sleep(0.05)
-            assert len(gms.asked) == 1
-            keys.heard(PacketDropped(0.0, Traffic.GROUP_MEDIA.name, GROUP, "keyring.unknown", ""))
-            while len(gms.asked) < 2:
-                await asyncio.sleep(0.001)
-            # In Release 13 mode floor control is under a key of the GMS too: a member that had one wants the next.
-            mkfc = fresh_key(PurposeTag.MKFC, Scope.of(GROUP))
-            alice.client.engine.keyring.install(mkfc, signer=GMS, now=time.time())
-            keys.heard(PacketDropped(0.0, Traffic.MBMS_FLOOR.name, GROUP, "keyring.unknown", ""))
-            while len(gms.asked) < 3:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(gms.asked) >= 1)
+        for traffic, code in (("GROUP_MEDIA", "peer.replayed"), ("MBMS_FLOOR", "keyring.unknown")):
+            keys.heard(PacketDropped(0.0, traffic, GROUP, code, ""))
+        await asyncio.sleep(0.05)
+        assert len(gms.asked) == 1
+        keys.heard(PacketDropped(0.0, Traffic.GROUP_MEDIA.name, GROUP, "keyring.unknown", ""))
+        await until(lambda: len(gms.asked) >= 2)
+        # In Release 13 mode floor control is under a key of the GMS too: a member that had one wants the next.
+        mkfc = fresh_key(PurposeTag.MKFC, Scope.of(GROUP))
+        alice.client.engine.keyring.install(mkfc, signer=GMS, now=time.time())
+        keys.heard(PacketDropped(0.0, Traffic.MBMS_FLOOR.name, GROUP, "keyring.unknown", ""))
+        await until(lambda: len(gms.asked) >= 3)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

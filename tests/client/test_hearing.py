@@ -23,6 +23,7 @@ from mcsec.wire.rtcp.floor import FloorTaken
 from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel, UnmapGroupToBearer
 from support.mc_clients import ALICE, BOB, GROUP, pair
 from support.scripted_mcx import GENERAL, TMGI, ScriptedMcx, Seen, fresh_key, protected
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ async def test_hears_a_protected_broadcast_and_says_so() -> None:
         mapping = MapGroupToBearer(ssrc=1, group_id=GROUP, tmgi=TMGI, subchannel=CHANNEL)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(mapping, mscck))
-            await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 2)
+            await until(lambda: len(alice.of(ListeningReported)) == 2)
             first, second = (seen.usage.listening for seen in both.mcx.of("MESSAGE") if seen.usage)
             assert first is not None
             assert second is not None
@@ -55,9 +56,9 @@ async def test_hears_a_protected_broadcast_and_says_so() -> None:
             with MulticastSender(MulticastGroup(CALL, 42012)) as floor:
                 taken = FloorTaken(ssrc=2, permission=True, sequence_number=1, granted_party=BOB)
                 floor.send(protected(taken, musik))
-                await both.mcx.until(lambda: bool(alice.of(FloorHeard)))
+                await until(lambda: bool(alice.of(FloorHeard)))
             general.send(protected(UnmapGroupToBearer(ssrc=1, group_id=GROUP), mscck, index=2))
-            await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 3)
+            await until(lambda: len(alice.of(ListeningReported)) == 3)
         assert both.host.airwaves.groups == {MulticastGroup(*GENERAL)}
         await alice.client.log_off()
         assert not both.host.airwaves.groups
@@ -71,7 +72,7 @@ async def test_silence_is_reported() -> None:
         await both.mcx.announce(ALICE, mscck)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(UnmapGroupToBearer(ssrc=1, group_id=GROUP), mscck))
-            await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 2)
+            await until(lambda: len(alice.of(ListeningReported)) == 2)
         assert [
             seen.usage.listening.listening
             for seen in both.mcx.of("MESSAGE")
@@ -88,7 +89,7 @@ async def test_a_map_of_a_strange_group_is_not_followed() -> None:
         mapping = MapGroupToBearer(ssrc=1, group_id=GROUP, tmgi=TMGI, subchannel=CHANNEL)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(mapping, mscck))
-            await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 1)
+            await until(lambda: len(alice.of(ListeningReported)) == 1)
         assert both.host.airwaves.groups == {MulticastGroup(*GENERAL)}
         assert not alice.of(GroupMapped)
 
@@ -103,7 +104,7 @@ async def test_a_subchannel_that_cannot_be_joined_is_not_reported() -> None:
         mapping = MapGroupToBearer(ssrc=1, group_id=GROUP, tmgi=TMGI, subchannel=nowhere)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(mapping, mscck))
-            await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 2)
+            await until(lambda: len(alice.of(ListeningReported)) == 2)
         assert [(event.listening, event.group) for event in alice.of(ListeningReported)] == [
             (True, ""),
             (False, GROUP),
@@ -188,7 +189,7 @@ async def test_reports_that_meet_no_answer_are_sent_again() -> None:
         await both.mcx.announce(ALICE, mscck)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(UnmapGroupToBearer(ssrc=1, group_id=GROUP), mscck))
-            await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 1)
+            await until(lambda: len(alice.of(ListeningReported)) == 1)
         assert len(both.mcx.of("MESSAGE")) == 3
 
 
@@ -203,7 +204,7 @@ async def test_a_refused_report_is_told() -> None:
         await both.mcx.announce(ALICE, mscck)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(UnmapGroupToBearer(ssrc=1, group_id=GROUP), mscck))
-            await both.mcx.until(lambda: bool(alice.of(ProcedureFailed)))
+            await until(lambda: bool(alice.of(ProcedureFailed)))
         (event,) = alice.of(ProcedureFailed)
         assert isinstance(event, ProcedureFailed)
         assert (event.procedure, event.status) == ("listening report", 404)

@@ -25,6 +25,7 @@ from mcsec.wire.mikey_body import Form
 from mcsec.wire.rtcp.subchannel import UnmapGroupToBearer
 from support.mc_clients import ALICE, BOB, GROUP, pair
 from support.scripted_mcx import GENERAL, TMGI, ScriptedMcx, Seen, fresh_key, protected
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -194,10 +195,10 @@ async def test_after_a_lost_connection_everything_is_said_anew(way: Authorisatio
         await both.mcx.announce(ALICE, mscck)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(protected(UnmapGroupToBearer(ssrc=1, group_id=GROUP), mscck))
-            await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 1)
+            await until(lambda: len(alice.of(ListeningReported)) == 1)
         (binding,) = both.mcx.registrar.lookup(ALICE, both.mcx.endpoint.core.clock.now())
         both.mcx.endpoint.core.transport.cut(binding.source)  # type: ignore[arg-type]  # a peer
-        await both.mcx.until(lambda: len(alice.of(ListeningReported)) == 2)
+        await until(lambda: len(alice.of(ListeningReported)) == 2)
         assert len(both.mcx.csks) == 2, "a fresh CSK"
         assert len(both.mcx.of("PUBLISH", "presence")) == 2
         assert len(alice.of(ServiceAuthorised)) == 2
@@ -208,7 +209,7 @@ async def test_a_registration_is_refreshed_without_a_new_key() -> None:
     async with pair() as both:
         alice = both.add(expires=2)
         await alice.client.log_on([GROUP])
-        await both.mcx.until(lambda: len(both.mcx.of("REGISTER")) == 2)
+        await until(lambda: len(both.mcx.of("REGISTER")) == 2)
         assert not both.mcx.of("REGISTER")[-1].request.body
         assert len(both.mcx.csks) == 1
         assert len(alice.of(ServiceAuthorised)) == 1
@@ -221,7 +222,7 @@ async def test_a_publication_that_was_granted_for_less_is_refreshed() -> None:
     async with pair(mcx=ScriptedMcx(script)) as both:
         alice = both.add()
         await alice.client.log_on([GROUP])
-        await both.mcx.until(lambda: len(both.mcx.of("PUBLISH", "presence")) == 2)
+        await until(lambda: len(both.mcx.of("PUBLISH", "presence")) == 2)
         assert both.mcx.of("PUBLISH", "presence")[-1].request.headers.get("SIP-If-Match") == "7"
 
 
@@ -266,7 +267,7 @@ async def test_a_registration_that_is_refused_later_is_told() -> None:
         alice = both.add(expires=2)
         await alice.client.log_on()
         refuse.append(True)
-        await both.mcx.until(lambda: len(alice.of(RegistrationChanged)) == 2)
+        await until(lambda: len(alice.of(RegistrationChanged)) == 2)
         (_, event) = alice.of(RegistrationChanged)
         assert isinstance(event, RegistrationChanged)
         assert (event.expires, event.reason) == (0, "refused with 403")

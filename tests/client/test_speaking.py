@@ -17,6 +17,7 @@ from mcsec.keys.key import Scope
 from support.call_mcx import CallMcx
 from support.mc_clients import ALICE, BOB, GROUP, pair
 from support.scripted_mcx import fresh_key
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -34,13 +35,13 @@ async def test_what_one_says_the_other_records(tmp_path: Path) -> None:
         stop, errand = asyncio.Event(), Errand(group=GROUP)
         with Recorder(file) as recorder:
             recording = asyncio.ensure_future(record(bob.client, errand, recorder, stop))
-            await mcx.until(lambda: bool(bob.of(events.CallStarted)))
+            await until(lambda: bool(bob.of(events.CallStarted)))
             saying = asyncio.ensure_future(say(alice.client, errand, VOICE))
             await asyncio.sleep(0.1)
             assert not alice.client.calls, "no call before there is a key"
             alice.client.engine.keyring.install(gmk, signer="gms", now=0.0)
             assert await saying == 15
-            await mcx.until(lambda: recorder.samples == len(VOICE))
+            await until(lambda: recorder.samples == len(VOICE))
             stop.set()
             await recording
     assert wav.read(file) == pcmu.decode(pcmu.encode(VOICE))
@@ -54,9 +55,9 @@ async def test_a_recorder_goes_on_in_the_next_call(tmp_path: Path) -> None:
         stop = asyncio.Event()
         with Recorder(tmp_path / "heard.wav") as recorder:
             recording = asyncio.ensure_future(record(bob.client, Errand(group=GROUP), recorder, stop))
-            await mcx.until(lambda: bool(bob.of(events.CallStarted)))
+            await until(lambda: bool(bob.of(events.CallStarted)))
             await (await mcx.sip_of(mcx.legs[BOB, GROUP])).hang_up()
-            await mcx.until(lambda: bool(bob.of(events.CallEnded)))
+            await until(lambda: bool(bob.of(events.CallEnded)))
             await mcx.invite(BOB, GROUP)
             call = bob.client.calls[GROUP]
             assert call.on_audio == recorder.frame

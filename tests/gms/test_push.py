@@ -27,6 +27,7 @@ from mcsec.net.sip.peer import Peer, Trust
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.store.gms import Held
 from support.gms import ANN, BOB, CHIEF, DAN, GROUP, OTHER, PARTY, GmsDomain, document, gms_domain
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 TEMPORARY = "sip:temp@b.example"
@@ -82,14 +83,15 @@ async def pushing(path: Path) -> AsyncIterator[tuple[GmsDomain, Core]]:
             yield domain, core
 
 
-async def until(domain: GmsDomain, members: dict[str, Held], group: str = GROUP) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            found = domain.gms.keeper.groups[group]
-            live = found.keys[-1].key.key_id
-            if dict(found.holders.get(live, {})) == members:
-                return
-            await asyncio.sleep(0.02)
+async def held(domain: GmsDomain, members: dict[str, Held], group: str = GROUP) -> None:
+    """Waits until so much is written down of who has the key in force."""
+
+    def there() -> bool:
+        found = domain.gms.keeper.groups[group]
+        live = found.keys[-1].key.key_id
+        return dict(found.holders.get(live, {})) == members
+
+    await until(there)
 
 
 async def test_sent_until_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,18 +100,16 @@ async def test_sent_until_acknowledged(tmp_path: Path, monkeypatch: pytest.Monke
         ann, dan = await domain.engine(ANN), await domain.engine(DAN)
         core.clients = {ANN: ann}
         await domain.put(document(ANN, BOB, DAN))
-        await until(domain, {ANN: Held.ACKNOWLEDGED})
+        await held(domain, {ANN: Held.ACKNOWLEDGED})
         core.clients = {ANN: ann, DAN: dan}
-        await until(domain, {ANN: Held.ACKNOWLEDGED, DAN: Held.ACKNOWLEDGED})
+        await held(domain, {ANN: Held.ACKNOWLEDGED, DAN: Held.ACKNOWLEDGED})
         key = ann.keyring.current(Traffic.GROUP_MEDIA, GROUP, time.time())
         assert key.same_octets(dan.keyring.current(Traffic.GROUP_MEDIA, GROUP, time.time()))
         assert [uri for uri, status in core.answered if status == 200].count(ANN) == 1, "once is enough"
 
         await domain.put(document(ANN, BOB))
-        await until(domain, {ANN: Held.ACKNOWLEDGED})
-        async with asyncio.timeout(10):
-            while dan.keyring.keys:
-                await asyncio.sleep(0.02)
+        await held(domain, {ANN: Held.ACKNOWLEDGED})
+        await until(lambda: not dan.keyring.keys)
         fresh = ann.keyring.current(Traffic.GROUP_MEDIA, GROUP, time.time())
         assert not fresh.same_octets(key)
         assert ann.keyring.keys == (fresh,), "who was removed is told that its key is revoked, the others too"
@@ -127,7 +127,7 @@ async def test_a_temporary_group_by_sip(tmp_path: Path) -> None:
         async with domain.admin() as admin:
             body = {"group": TEMPORARY, "constituents": [GROUP, OTHER], "seconds": 60}
             assert (await admin.post("/v1/regroup", json=body)).status_code == 200
-        await until(domain, {ANN: Held.ACKNOWLEDGED}, TEMPORARY)
+        await held(domain, {ANN: Held.ACKNOWLEDGED}, TEMPORARY)
         assert ann.groups[TEMPORARY] == PARTY
         assert ann.keyring.current(Traffic.GROUP_MEDIA, TEMPORARY, time.time()).expiry is not None
 
@@ -143,7 +143,7 @@ async def test_whom_a_client_does_not_believe(tmp_path: Path) -> None:
             client.groups = {group: home}
             core.clients, core.asserted = {user: client}, asserted
             await domain.put(document(user, group=group))
-            await until(domain, {user: Held.REFUSED}, group)
+            await held(domain, {user: Held.REFUSED}, group)
             assert core.answered[number] == (user, status)
             assert client.keyring.keys == ()
         request = core.requests[0]
@@ -163,9 +163,7 @@ async def test_who_fetches_meanwhile_is_waited_for_no_longer(
     monkeypatch.setattr(push, "_FIRST", 0.05)
     async with pushing(tmp_path) as (domain, core):
         await domain.put(document(ANN))
-        async with asyncio.timeout(10):
-            while len(core.answered) < 2:
-                await asyncio.sleep(0.02)
+        await until(lambda: len(core.answered) >= 2)
         async with domain.client(ANN) as client:
             assert await client.keys(GROUP) is not None
         await asyncio.sleep(0.5)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -46,17 +45,16 @@ from mcsec.wire.rtcp.subchannel import (
     MapGroupToBearer,
     UnmapGroupToBearer,
 )
-from support import call_domains
 from support.call_air import bearers
 from support.call_domains import PATIENT, Domain, User, gmk_of, two_domains
 from support.calls import ANN, BOB, CEM, DAN, GROUP
 from support.pcap import Dissected, dissect
 from support.sip_tls import TestAuthority
+from support.waiting import until
 from support.wire import Opened, record
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("tshark")]
 
-until = partial(call_domains.until, seconds=30.0)
 PORT = 40_002
 CALLS_SEND = {
     FloorRequest,

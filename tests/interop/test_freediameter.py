@@ -28,6 +28,7 @@ from mcsec.wire.mb2.values import FlowId, ServiceArea, SessionDuration
 from support.mb2 import GAA, GAR
 from support.nodes import BMSC, GCS, MCX, OPERATOR, gar
 from support.sip_tls import TestAuthority
+from support.waiting import patience, soon, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("freeDiameterd", "gcc")]
 
@@ -82,11 +83,9 @@ class Daemon:
         """What it received: command, path of AVP codes, value."""
         return self._file.read_text().splitlines() if self._file.exists() else []
 
-    async def until(self, line: str) -> list[str]:
+    async def once(self, line: str) -> list[str]:
         """Its messages, once ``line`` is among them."""
-        async with asyncio.timeout(15):
-            while line not in self.messages:
-                await asyncio.sleep(0.05)
+        await until(lambda: line in self.messages)
         return self.messages
 
 
@@ -148,7 +147,7 @@ async def daemon(
 
 
 async def _listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    async with asyncio.timeout(20):
+    async with patience():
         while True:
             assert process.poll() is None, log.read_text()
             try:
@@ -193,7 +192,7 @@ async def test_it_answers_as_bmsc_and_notifies(tmp_path: Path, extension: Path) 
         peer = PeerConfig(host=BMSC, realm=OPERATOR, address="127.0.0.1", port=bmsc.port, require_tls=False)
         async with our_node(GCS, MCX, peer, events) as node:
             node.serve(Gnr, on_gnr)
-            await asyncio.wait_for(node.until_open(BMSC), 10)
+            await soon(node.until_open(BMSC))
             answer = await node.request(request())
             assert answer.tmgi_allocation_response is not None
             assert answer.tmgi_allocation_response.tmgi == (Tmgi(0xB00001, "001", "01"),)
@@ -201,7 +200,7 @@ async def test_it_answers_as_bmsc_and_notifies(tmp_path: Path, extension: Path) 
             assert (bearer.mbms_flow_identifier, bearer.bmsc_port) == (FlowId(1), 9470)
             assert bearer.mbms_session_duration == SessionDuration.of(3600)
             assert answer.restart_counter == 42
-            messages = await bmsc.until("GNA end")
+            messages = await bmsc.once("GNA end")
             # Two watchdog intervals: it answers ours.
             sent = node.counters["sent.request"]
             await asyncio.sleep(1.5)
@@ -256,7 +255,7 @@ async def test_it_asks_as_gcs_as_over_a_connection_that_it_dialled(tmp_path: Pat
     ) as node:
         node.serve(Gar, on_gar)
         async with daemon(tmp_path, extension, "gcs", GCS, MCX, BMSC, dial=node.ports[0]) as gcs:
-            messages = await gcs.until("GAA end")
+            messages = await gcs.once("GAA end")
             notification = Gnr(
                 session_id=node.new_session_id(),
                 origin_host=BMSC,
@@ -295,7 +294,7 @@ async def test_mutual_tls(tmp_path: Path, extension: Path) -> None:
         client = bmsc.authority.client(GCS)
         peer = PeerConfig(host=BMSC, realm=OPERATOR, address="127.0.0.1", port=bmsc.tls_port, tls=client)
         async with our_node(GCS, MCX, peer, []) as node:
-            await asyncio.wait_for(node.until_open(BMSC), 10)
+            await soon(node.until_open(BMSC))
             assert (await node.request(request())).result_code == 2001
 
 
@@ -304,9 +303,7 @@ async def test_without_the_extension_there_is_nothing_to_talk_about(tmp_path: Pa
     async with daemon(tmp_path, None, "", BMSC, OPERATOR, GCS) as plain:
         peer = PeerConfig(host=BMSC, realm=OPERATOR, address="127.0.0.1", port=plain.port, require_tls=False)
         async with our_node(GCS, MCX, peer, events):
-            async with asyncio.timeout(10):
-                while not events:
-                    await asyncio.sleep(0.05)
+            await until(lambda: events)
     assert str(ResultCode.NO_COMMON_APPLICATION) in events[0].reason
 
 
@@ -314,14 +311,14 @@ async def test_what_it_does_not_know_it_refuses_and_we_understand(tmp_path: Path
     async with daemon(tmp_path, extension, "bmsc", BMSC, OPERATOR, GCS) as bmsc:
         peer = PeerConfig(host=BMSC, realm=OPERATOR, address="127.0.0.1", port=bmsc.port, require_tls=False)
         async with our_node(GCS, MCX, peer, []) as node:
-            await asyncio.wait_for(node.until_open(BMSC), 10)
+            await soon(node.until_open(BMSC))
             with pytest.raises(RequestRefused) as caught:
                 await node.request(gar(other=(Avp(4_000_000, b"?", 10415),)))
             assert caught.value.result_code == ResultCode.AVP_UNSUPPORTED
             os.kill(bmsc.process.pid, signal.SIGSTOP)
             waiting = asyncio.create_task(node.request(gar(), timeout=60))
             with pytest.raises(PeerLost):
-                await asyncio.wait_for(waiting, 5)
+                await soon(waiting)
             os.kill(bmsc.process.pid, signal.SIGCONT)
 
 
@@ -331,7 +328,7 @@ async def test_its_watchdog_is_answered(tmp_path: Path, extension: Path) -> None
         peer = PeerConfig(host=BMSC, realm=OPERATOR, address="127.0.0.1", port=bmsc.port, require_tls=False)
         config = NodeConfig(host=GCS, realm=MCX, applications=(APPLICATION,), peers=(peer,))
         async with DiameterNode(config) as node:
-            await asyncio.wait_for(node.until_open(BMSC), 10)
+            await soon(node.until_open(BMSC))
             await asyncio.sleep(18)  # its interval is 6 s, and it gives up after two without an answer
             assert node.counters["received.request"] >= 2
             assert node.peers == {BMSC: "i-open"}

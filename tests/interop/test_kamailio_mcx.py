@@ -34,6 +34,7 @@ from support.mc_clients import Heard, engine, profile
 from support.mc_server import ALICE, BEARER, GROUP, LOOPBACK, Running, running
 from support.scripted_mcx import AREA, GENERAL, TMGI
 from support.sip_tls import TestAuthority
+from support.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("kamailio")]
 
@@ -101,17 +102,17 @@ async def test_through_the_core_from_registration_to_the_listening_report(
         async with net.client(way) as alice:
             await alice.client.log_on([GROUP])
             await mcx.server.announce(BEARER)
-            await mcx.until(lambda: alice.of(BearerAnnounced))
+            await until(lambda: alice.of(BearerAnnounced))
             kinds = {PurposeTag.MUSIK, PurposeTag.MSCCK}
-            await mcx.until(lambda: kinds <= {event.key_id.tag for event in mcx.of(KeyHeld)})  # type: ignore[attr-defined]
+            await until(lambda: kinds <= {event.key_id.tag for event in mcx.of(KeyHeld)})  # type: ignore[attr-defined]
             decides = mcx.server.function.engine
             beacon = BearerAnnouncement(ssrc=decides.ssrc(Traffic.SUBCHANNEL_CONTROL, TMGI), tmgis=(TMGI,))
             sent = await mcx.server.send(lambda now: decides.subchannel(TMGI, beacon, now))
             assert isinstance(sent, OnBearer)
             with MulticastSender(MulticastGroup(*GENERAL)) as general:
                 general.send(sent.packet)
-                await mcx.until(lambda: mcx.of(Told))
-            await mcx.until(lambda: alice.of(ListeningReported))
+                await until(lambda: mcx.of(Told))
+            await until(lambda: alice.of(ListeningReported))
             assert not alice.of(MessageRefused, ProcedureFailed)
             # The core answers the client before it tells the server, so a PUBLISH may come too early; it comes again.
             assert mcx.server.requests.refused.keys() <= {"server.unknown-user"}
@@ -123,7 +124,7 @@ async def test_through_the_core_from_registration_to_the_listening_report(
             csk = mcx.server.function.engine.csks.held[ALICE]
             assert csk.key_id in alice.client.engine.keyring
         # The farewell is a third-party REGISTER too.
-        await mcx.until(lambda: not mcx.server.function.users.get(ALICE))
+        await until(lambda: not mcx.server.function.users.get(ALICE))
         assert ALICE not in mcx.server.function.engine.csks.held
 
 

@@ -21,6 +21,7 @@ from support.kamailio import EDGE, kamailio
 from support.mc_clients import Heard, engine, profile
 from support.mc_server import ALICE, BOB, GROUP, LOOPBACK, Running, running
 from support.phones import Phone, phone, refused
+from support.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("kamailio")]
 
@@ -45,7 +46,7 @@ async def test_keys_go_along_the_path(tmp_path: Path) -> None:
             )
             alice = Heard(client, events)
             await alice.client.log_on([GROUP])
-            await mcx.until(
+            await until(
                 lambda: any(key.key_id.tag is PurposeTag.MUSIK for key in alice.client.engine.keyring.keys)
             )
             assert mcx.server.requests.refused == {}

@@ -59,6 +59,7 @@ from mcsec.wire.mb2.messages import APPLICATION, Gaa, Gar, Gna
 from mcsec.wire.mb2.values import FlowId, ServiceArea, SessionDuration
 from support.mb2 import GAA, GAR
 from support.nodes import BMSC, GCS, MCX, OPERATOR, answer_to, gar, gnr
+from support.waiting import soon
 
 pytestmark = pytest.mark.anyio
 
@@ -163,7 +164,7 @@ async def test_their_node_as_bmsc() -> None:
             host=BMSC, realm=OPERATOR, address="127.0.0.1", port=application.port, require_tls=False
         )
         async with our_node(GCS, MCX, peer, events) as node:
-            await asyncio.wait_for(node.until_open(BMSC), 5)
+            await soon(node.until_open(BMSC))
             request = replace(GAR, origin_host=GCS, origin_realm=MCX, destination_realm=OPERATOR)
             answer = await node.request(request, timeout=5)
             assert answer.tmgi_allocation_response == TmgiAllocationResponse(
@@ -278,7 +279,7 @@ async def test_their_refusals_are_raised() -> None:
             realms=frozenset({"far.example"}),
         )
         async with our_node(GCS, MCX, peer, []) as node:
-            await asyncio.wait_for(node.until_open(BMSC), 5)
+            await soon(node.until_open(BMSC))
             with pytest.raises(RequestRefused) as caught:
                 await node.request(gar(), timeout=5)
             assert caught.value.result_code == ResultCode.UNABLE_TO_COMPLY

@@ -30,6 +30,7 @@ from mcsec.net.sip.template import MessageTemplate
 from mcsec.net.sip.values import NameAddr
 from support.kamailio import CORE, EDGE, kamailio
 from support.sip_tls import TestAuthority
+from support.waiting import patience, soon, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("kamailio")]
 BINARY = bytes(range(256)) * 4 + b"\r\n \t\r\n"
@@ -89,7 +90,7 @@ async def registered(name: str, hop: Hop, settings: EndpointSettings | None = No
                 credentials=DigestClient(name, Secret(b"opensesame")),
             )
         )
-        assert await asyncio.wait_for(events.get(), 5.0) == Registered(300)
+        assert await soon(events.get()) == Registered(300)
         yield client
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -148,14 +149,12 @@ async def test_calls_stay_on_the_recorded_route(transport: str, tmp_path: Path) 
             )
             call = await alice.endpoint.invite(invite)
             assert call.dialog.routes
-            async with asyncio.timeout(2.0):
-                while not bob.calls:
-                    await asyncio.sleep(0.005)
+            await until(lambda: bob.calls)
             assert (await call.reinvite(b"v=0\r\na=sendonly\r\n", SDP)).status == 200
             assert (await bob.calls[0].reinvite(b"v=0\r\na=recvonly\r\n", SDP)).status == 200
             assert bob.calls[0].dialog.routes
             await bob.calls[0].hang_up()
-            await asyncio.wait_for(call.ended.wait(), 2.0)
+            await soon(call.ended.wait())
 
 
 async def test_a_call_is_cancelled_through_the_core(tmp_path: Path) -> None:
@@ -165,10 +164,10 @@ async def test_a_call_is_cancelled_through_the_core(tmp_path: Path) -> None:
             bob.lets_ring = True
             invite = make_request("INVITE", "sip:bob@mc.example", from_="sip:alice@mc.example")
             task = asyncio.create_task(alice.endpoint.invite(invite))
-            await asyncio.wait_for(bob.ringing.wait(), 2.0)
+            await soon(bob.ringing.wait())
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await asyncio.wait_for(bob.stopped.wait(), 2.0)
+            await soon(bob.stopped.wait())
 
 
 async def test_subscriptions_go_through_the_core(tmp_path: Path) -> None:
@@ -183,8 +182,8 @@ async def test_subscriptions_go_through_the_core(tmp_path: Path) -> None:
                 headers=[("Event", "presence")],
             )
             subscription = await alice.endpoint.subscribe(request, got.put_nowait)
-            assert (await asyncio.wait_for(got.get(), 2.0)).body == b"here"
-            async with asyncio.timeout(2.0):
+            assert (await soon(got.get())).body == b"here"
+            async with patience():
                 await subscription.unsubscribe()
             assert subscription.ended.is_set()
 

@@ -24,6 +24,7 @@ from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.template import MessageTemplate
 from mcsec.net.sip.values import NameAddr
 from support.sipp import sipp_client, sipp_server
+from support.waiting import soon
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("sipp")]
 TRANSPORTS = pytest.mark.parametrize("transport", ["UDP", "TCP"])
@@ -97,7 +98,7 @@ async def test_sipp_calls_reinvites_and_hangs_up(transport: str, tmp_path: Path)
         _, port = await endpoint.listen(transport, "127.0.0.1")
         await sipp_client("invite_uac", transport, port, tmp_path, calls=10)
         for call in calls:
-            await asyncio.wait_for(call.ended.wait(), 1.0)
+            await soon(call.ended.wait())
         assert [call.reason for call in calls] == ["they hung up"] * 10
         assert all(b"a=sendonly" in call.remote_body for call in calls)
 
@@ -202,7 +203,7 @@ async def test_sipp_checks_our_credentials(transport: str, tmp_path: Path) -> No
                 credentials=DigestClient("alice", Secret(b"opensesame")),
             )
         )
-        assert await asyncio.wait_for(events.get(), 5.0) == Registered(600)
+        assert await soon(events.get()) == Registered(600)
         task.cancel()
         # The registrar is gone after one call: leaving is tried, and given up with the endpoint.
         await endpoint.close(0.0)

@@ -9,9 +9,10 @@ import pytest
 from mcsec.server.calls import events
 from mcsec.server.calls.groups import CallKind, Group
 from mcsec.server.events import RequestRefused
-from support.call_domains import domain, until
+from support.call_domains import domain
 from support.calls import GROUP
 from support.sipp import sipp_client
+from support.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("sipp")]
 CHAT = Group(group_id=GROUP, home="b.example", kind=CallKind.CHAT, everybody=True)

@@ -6,9 +6,8 @@ makes. Where the kernel has no netem, a relay in the namespace loses them (``sup
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -40,6 +39,7 @@ from support.netns import FAR, NEAR, Pair, inside, namespaces, relay
 from support.phones import Phone
 from support.scripted_mcx import AREA, GENERAL, TMGI, announcing, fresh_key, key_message, protected
 from support.sipp import SCENARIOS, sipp_client, sipp_server
+from support.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("sipp"), pytest.mark.peer("ip")]
 
@@ -76,12 +76,6 @@ def place(way: str) -> Iterator[Place]:
     with contextlib.ExitStack() as stack:
         pair = stack.enter_context(namespaces(LOSS)) if "loss" in way else None
         yield Place(way.split()[0], pair)
-
-
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def write(directory: Path, name: str, parts: tuple[Part, ...]) -> None:

@@ -27,6 +27,7 @@ from mcsec.server.subscribers import Subscribers, lines
 from mcsec.wire.rtcp.subchannel import BearerAnnouncement
 from support.mc_server import ALICE, BEARER, GROUP, Running, clients, running
 from support.scripted_mcx import GENERAL, TMGI
+from support.waiting import patience, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("tshark"), pytest.mark.peer("dumpcap")]
 
@@ -40,7 +41,7 @@ async def capturing(file: Path, port: int) -> AsyncIterator[None]:
         *("dumpcap", "-i", "lo", "-f", f"port {port}", "-w", str(file)), stdout=PIPE, stderr=PIPE
     )
     try:
-        async with asyncio.timeout(20):
+        async with patience():
             assert await _until(process, b"File:"), "dumpcap may not capture here: run as root"
         yield
         # The last packets are on their way to the file.
@@ -82,16 +83,16 @@ async def whole_run(mcx: Running, transport: str, way: Authorisation) -> None:
         await mcx.server.make_musik(Scope.of(GROUP))
         await mcx.server.announce(BEARER)
         kinds = {PurposeTag.MUSIK, PurposeTag.MSCCK}
-        await mcx.until(lambda: kinds <= {event.key_id.tag for event in mcx.of(KeyHeld)})  # type: ignore[attr-defined]
+        await until(lambda: kinds <= {event.key_id.tag for event in mcx.of(KeyHeld)})  # type: ignore[attr-defined]
         engine = mcx.server.function.engine
         beacon = BearerAnnouncement(ssrc=engine.ssrc(Traffic.SUBCHANNEL_CONTROL, TMGI), tmgis=(TMGI,))
         sent = await mcx.server.send(lambda now: engine.subchannel(TMGI, beacon, now))
         assert isinstance(sent, OnBearer)
         with MulticastSender(MulticastGroup(*GENERAL)) as general:
             general.send(sent.packet)
-            await mcx.until(lambda: alice.of(ListeningReported))
+            await until(lambda: alice.of(ListeningReported))
         await mcx.server.withdraw(TMGI)
-        await mcx.until(lambda: not alice.client._announcements.bearers)
+        await until(lambda: not alice.client._announcements.bearers)
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])

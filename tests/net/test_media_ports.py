@@ -10,6 +10,7 @@ from mcsec.crypto.srtp import ForwardedMedia, ProtectedPacket
 from mcsec.errors import Forbidden, InvalidValue, LocalError
 from mcsec.net.media_ports import Address, PortPool, make_room
 from support.srtp import protected_packet
+from support.waiting import until
 
 RTP = bytes([0x80, 0]) + bytes(10) + b"speech"
 
@@ -28,9 +29,7 @@ class Ears:
         self.media.append((octets, source))
 
     async def heard(self, floor: int, media: int) -> None:
-        async with asyncio.timeout(5):
-            while len(self.floor) < floor or len(self.media) < media:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(self.floor) >= floor and len(self.media) >= media)
 
 
 @pytest.mark.anyio

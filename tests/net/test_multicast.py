@@ -12,6 +12,7 @@ from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import Forbidden, InvalidValue, LocalError
 from mcsec.net.multicast import MulticastGroup, MulticastReceiver, MulticastSender, Source
 from support.srtp import rtcp, rtp, srtcp_receiver, srtcp_sender, srtp_sender
+from support.waiting import patience
 
 pytestmark = pytest.mark.anyio
 IP_RECVTTL = 12  # Linux; Python's socket module has no name for it.
@@ -41,7 +42,7 @@ class Heard:
         self._more.set()
 
     async def wait_for(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with patience():
             while len(self.packets) < count:
                 self._more.clear()
                 await self._more.wait()
@@ -138,7 +139,7 @@ async def test_leaving_inside_the_callback_is_allowed() -> None:
         bearer.join(group)
         sender.send(media(b"one"))
         sender.send(media(b"two"))
-        async with asyncio.timeout(5):
+        async with patience():
             await got.wait()
         assert bearer.groups == frozenset()
 

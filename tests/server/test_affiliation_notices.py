@@ -13,6 +13,7 @@ from mcsec.net.sip.peer import Hop
 from mcsec.net.sip.subscribing import SubscriptionRefused
 from support.mc_clients import Heard
 from support.mc_server import ALICE, BOB, GROUP, PSI, clients, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -27,15 +28,15 @@ async def test_a_client_is_told_of_its_affiliations(tmp_path: Path) -> None:
         await alice.client.log_on()
         await bob.client.log_on([GROUP])
         await alice.client.watch_affiliations()
-        await at.until(lambda: told(alice) == [()])
+        await until(lambda: told(alice) == [()])
         await alice.client.affiliate([GROUP])
-        await at.until(lambda: told(alice) == [(), (GROUP,)])
+        await until(lambda: told(alice) == [(), (GROUP,)])
         *_, last = [event for event in alice.events if isinstance(event, AffiliationsTold)]
         assert last.p_id
         # What happens to others is no business of hers.
         await bob.client.affiliate([])
         await at.server.remove(GROUP, [ALICE])
-        await at.until(lambda: told(alice) == [(), (GROUP,), ()])
+        await until(lambda: told(alice) == [(), (GROUP,), ()])
         assert not told(bob)
         await alice.client.log_off()
 

@@ -12,6 +12,7 @@ from mcsec.ids import PurposeTag
 from mcsec.keys.events import KeyHeld, KeyRevoked
 from support.mc_clients import Heard
 from support.mc_server import ALICE, BEARER, GROUP, Running, clients, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -31,9 +32,9 @@ async def test_a_bearer_comes_and_goes_twice(tmp_path: Path) -> None:
         await alice.client.log_on([GROUP])
         for turn in (1, 2):
             await mcx.server.announce(BEARER)
-            await mcx.until(partial(reached, mcx, turn))
+            await until(partial(reached, mcx, turn))
             await mcx.server.withdraw(BEARER.tmgi)
-            await mcx.until(partial(cancelled, alice, turn))
+            await until(partial(cancelled, alice, turn))
         ring = alice.client.engine.keyring
         assert not [key for key in ring.keys if key.key_id.tag is PurposeTag.MSCCK]
         revoked = [event.key_id for event in mcx.of(KeyRevoked)]  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from mcsec.server.events import RequestRefused
 from support.mc_server import ALICE, Running, running
 from support.phones import phone
 from support.sip_raw import RawUdp
+from support.waiting import soon, until
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +63,7 @@ BAD: dict[str, tuple[str, int | None]] = {
 
 async def told(mcx: Running, status: int | None) -> None:
     """One event and one count, of the same code."""
-    await mcx.until(lambda: mcx.of(RequestRefused))
+    await until(lambda: mcx.of(RequestRefused))
     (event,) = mcx.of(RequestRefused)
     assert isinstance(event, RequestRefused)
     assert event.status == (status or 0)
@@ -72,23 +73,24 @@ async def told(mcx: Running, status: int | None) -> None:
     assert "\r" not in event.reason
 
 
-async def answer(mcx: Running, transport: str, text: str) -> bytes:
-    """What comes back to these octets."""
+async def answer(mcx: Running, transport: str, text: str, *, expected: bool = True) -> bytes:
+    """What comes back to these octets; where nothing is ``expected``, until they are refused."""
     octets = text.replace("SIP/2.0/{}", f"SIP/2.0/{transport}").encode()
     if transport == "UDP":
         with RawUdp(mcx.ports["UDP"]) as raw:
             raw.send(octets)
-            raw.socket.settimeout(0.2)
-            try:
+            if expected:
                 return await raw.receive()
-            except TimeoutError:
-                return b""
+            await until(lambda: mcx.of(RequestRefused))
+            return raw.at_hand()
     reader, writer = await asyncio.open_connection("127.0.0.1", mcx.ports["TCP"])
     writer.write(octets)
     try:
-        async with asyncio.timeout(0.2):
-            return await reader.readuntil(b"\r\n\r\n")
-    except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+        if not expected:
+            await until(lambda: mcx.of(RequestRefused))
+            writer.write_eof()
+        return await soon(reader.readuntil(b"\r\n\r\n"))
+    except (asyncio.IncompleteReadError, ConnectionError):
         return b""
     finally:
         writer.close()
@@ -104,7 +106,7 @@ async def test_malformed_requests(tmp_path: Path, transport: str) -> None:
             mcx.events.clear()
             mcx.server.requests.refused.clear()
             mcx.server.endpoint.counters.malformed = 0
-            got = await answer(mcx, transport, text)
+            got = await answer(mcx, transport, text, expected=status is not None)
             assert got[8:11] == (str(status).encode() if status else b""), name
             await told(mcx, status)
             assert b"Warning:" not in got, name
@@ -131,7 +133,7 @@ async def test_octets_after_the_body_of_a_datagram_are_none_of_it(tmp_path: Path
 @pytest.mark.parametrize("octets", ["\0\0\0\0", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02"])
 async def test_what_is_not_sip_at_all(tmp_path: Path, octets: str) -> None:
     async with running(tmp_path, transports=("UDP",)) as mcx:
-        assert await answer(mcx, "UDP", octets) == b""
+        assert await answer(mcx, "UDP", octets, expected=False) == b""
         await told(mcx, None)
 
 
@@ -147,7 +149,7 @@ async def test_oversized_requests(tmp_path: Path, what: str, text: str) -> None:
     limits = TransportSettings().limits
     assert limits is not None
     async with running(tmp_path) as mcx:
-        got = await answer(mcx, "TCP", text)
+        got = await answer(mcx, "TCP", text, expected=False)
         assert re.match(rb"SIP/2.0 (413|400|513) ", got) or not got
         await told(mcx, int(got[8:11]) if got else None)
         assert len(mcx.server.function.users) == 0
@@ -163,6 +165,7 @@ async def test_what_is_refused_before_its_method_counts(tmp_path: Path) -> None:
             mcx.server.requests.refused.clear()
             got = await answer(mcx, "UDP", text)
             assert got.startswith(f"SIP/2.0 {status} ".encode())
+            await until(lambda: mcx.of(RequestRefused))
             (event,) = mcx.of(RequestRefused)
             assert isinstance(event, RequestRefused)
             assert (event.method, event.status, event.code) == ("REGISTER", status, f"sip.rejected-{status}")

@@ -27,6 +27,7 @@ from mcsec.store import server as written
 from mcsec.store.server import StoredUser
 from mcsec.wire import mikey_body, multipart
 from support.mc_server import ALICE, BOB, GROUP, Running, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -80,16 +81,16 @@ async def test_a_late_joiner_gets_the_present_and_the_next_key(tmp_path: Path) -
     async with behind(core, tmp_path) as at:
         await join(at, ALICE, GROUP)
         await at.server.make_musik(Scope.of(GROUP))
-        await at.until(lambda: core.of(ALICE))
+        await until(lambda: core.of(ALICE))
         musik = at.server.function.engine.keydown.musiks[GROUP]
-        await at.until(lambda: musik.sending and musik.audience.holds(ALICE, musik.sending.key_id))
+        await until(lambda: musik.sending and musik.audience.holds(ALICE, musik.sending.key_id))
         musik.listen(ALICE, time.time())
         core.away.add(ALICE)
         await at.server.make_musik(Scope.of(GROUP))
         assert musik.sending is not None
         assert musik.pending is not None, "a listener does not have it"
         await join(at, BOB, GROUP)
-        await at.until(lambda: len(core.of(BOB)) == 2)
+        await until(lambda: len(core.of(BOB)) == 2)
         assert set(core.of(BOB)) == {musik.sending.key_id, musik.pending.key_id}
 
 
@@ -101,7 +102,7 @@ async def test_who_was_away_catches_up_at_once(tmp_path: Path) -> None:
         await join(at, BOB, GROUP)
         for number in range(1, 4):
             await at.server.make_musik(Scope.of(GROUP))
-            await at.until(lambda: at.server.events["DeliveryGivenUp"] == number)  # noqa: B023  # awaited in this turn
+            await until(lambda: at.server.events["DeliveryGivenUp"] == number)  # noqa: B023  # awaited in this turn
         musik = at.server.function.engine.keydown.musiks[GROUP]
         assert len(core.of(BOB)) == 3
         # Days later: the keys of before are destroyed, and the client registers anew.
@@ -110,6 +111,6 @@ async def test_who_was_away_catches_up_at_once(tmp_path: Path) -> None:
         (live,) = [epoch.key.key_id for epoch in musik.epochs]
         core.away.clear()
         await at.server.carry_out(Done([], [deliveries.unpark(ALICE, time.time())]))
-        await at.until(lambda: at.server.events["MuSiKHeld"] == 4)
+        await until(lambda: at.server.events["MuSiKHeld"] == 4)
         assert core.of(ALICE) == [live]
         assert musik.audience.holds(ALICE, live)

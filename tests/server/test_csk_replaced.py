@@ -28,6 +28,7 @@ from mcsec.store.server import StoredUser
 from mcsec.store.server_load import load
 from mcsec.wire import mikey_body, multipart
 from support.mc_server import ALICE, DOMAIN, GROUP, Running, clients, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ async def test_a_client_of_ours_gets_another_csk_and_goes_on_under_it(tmp_path: 
         await alice.client.log_on()
         own = in_force(at)
         await at.server.replace_csk(ALICE)
-        await at.until(lambda: in_force(at) != own)
+        await until(lambda: in_force(at) != own)
         made = in_force(at)
         assert (made.key_id.tag, made.maker.entity) == (
             PurposeTag.CSK,
@@ -108,7 +109,7 @@ async def test_nothing_is_in_force_before_the_answer_and_a_new_process_goes_on(t
             own = await with_alice(at)
             await at.server.replace_csk(ALICE)
             await at.server.replace_csk(ALICE)
-            await at.until(lambda: core.brought)
+            await until(lambda: core.brought)
             assert in_force(at) == own
             (offered,) = at.server.function.engine.keydown.csks
             lookup = at.server.function.lookup(ALICE)
@@ -118,7 +119,7 @@ async def test_nothing_is_in_force_before_the_answer_and_a_new_process_goes_on(t
             assert in_force(at) == own
             assert list(at.server.function.engine.keydown.csks) == [offered]
             core.status = 200
-            await at.until(lambda: at.of(KeyHeld))
+            await until(lambda: at.of(KeyHeld))
             assert in_force(at).key_id == offered
             # Asked in its turn, so what was answered is written down.
             await at.server.deliveries()
@@ -161,7 +162,7 @@ async def test_a_client_that_refuses_keeps_its_own(tmp_path: Path) -> None:
     async with behind(core) as sip, serving(tmp_path, sip) as at:
         own = await with_alice(at)
         await at.server.replace_csk(ALICE)
-        await at.until(lambda: at.of(KeyDestroyed))
+        await until(lambda: at.of(KeyDestroyed))
         assert in_force(at) == own
         assert not at.server.function.engine.keydown.csks
         await at.server.deliveries()
@@ -178,5 +179,5 @@ async def test_old_ones_are_replaced_by_themselves(tmp_path: Path) -> None:
         own = await with_alice(at)
         assert not csk_update.replace_outdated_csks(at.server.function, 1e9 + 99).events
         await at.server.carry_out(csk_update.replace_outdated_csks(at.server.function, 1e9 + 100))
-        await at.until(lambda: at.of(KeySwitched))
+        await until(lambda: at.of(KeySwitched))
         assert in_force(at).key_id != own.key_id

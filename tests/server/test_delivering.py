@@ -31,6 +31,7 @@ from mcsec.store.server import StoredUser
 from mcsec.store.server_tables import DeliveryState
 from mcsec.wire.mc_sip import McpttWarning
 from support.mc_server import GROUP, Running, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 Answer = Callable[[Request], Response | Awaitable[Response]]
@@ -77,7 +78,7 @@ async def test_a_busy_client_is_asked_again(tmp_path: Path) -> None:
     statuses = iter((480, 503, 200))
 
     async def check(mcx: Running) -> None:
-        await mcx.until(lambda: mcx.of(KeyHeld))
+        await until(lambda: mcx.of(KeyHeld))
         assert [event.attempts for event in mcx.of(DeliveryRetried)] == [1, 2]  # type: ignore[attr-defined]
         assert await mcx.server.deliveries() == {"held": 1}
 
@@ -95,7 +96,7 @@ async def test_nobody_hears_of_a_held_key_before_the_disk_does(tmp_path: Path) -
                     found.extend(*file.execute(query, (event.key_id.value, event.member)))
 
         mcx.server.hear(look)
-        await mcx.until(lambda: len(found) == 40)
+        await until(lambda: len(found) == 40)
 
     await deliver(tmp_path, lambda request: make_response(request, 200), 40)(check)
     assert set(found) == {DeliveryState.HELD}
@@ -103,7 +104,7 @@ async def test_nobody_hears_of_a_held_key_before_the_disk_does(tmp_path: Path) -
 
 async def test_it_is_given_up_with_an_event(tmp_path: Path) -> None:
     async def check(mcx: Running) -> None:
-        await mcx.until(lambda: mcx.of(DeliveryGivenUp))
+        await until(lambda: mcx.of(DeliveryGivenUp))
         (event,) = mcx.of(DeliveryGivenUp)
         assert (event.attempts, event.reason) == (3, "480")  # type: ignore[attr-defined]
         assert await mcx.server.deliveries() == {"failed": 1}
@@ -116,7 +117,7 @@ async def test_a_refusal_is_recorded_with_its_reason(tmp_path: Path) -> None:
         return make_response(request, 488, headers=[McpttWarning.MIKEY_FAILED.header("a.example")])
 
     async def check(mcx: Running) -> None:
-        await mcx.until(lambda: mcx.of(KeyDeliveryRefused))
+        await until(lambda: mcx.of(KeyDeliveryRefused))
         (event,) = mcx.of(KeyDeliveryRefused)
         assert event.reason.startswith("488 136 authentication of the MIKEY-SAKE")  # type: ignore[attr-defined]
         assert await mcx.server.deliveries() == {"refused": 1}
@@ -136,7 +137,7 @@ async def test_no_more_are_in_flight_than_configured(tmp_path: Path) -> None:
         return make_response(request, 200)
 
     async def check(mcx: Running) -> None:
-        await mcx.until(lambda: len(mcx.of(KeyHeld)) == 100)
+        await until(lambda: len(mcx.of(KeyHeld)) == 100)
         assert most <= 20
         assert most > 5
 
@@ -153,7 +154,7 @@ async def test_what_is_queued_is_not_in_memory(tmp_path: Path) -> None:
         return make_response(request, 480)
 
     async def check(mcx: Running) -> None:
-        await mcx.until(lambda: len(mcx.of(DeliveryRetried)) > 100)
+        await until(lambda: len(mcx.of(DeliveryRetried)) > 100)
         assert (await mcx.server.deliveries())["wanted"] > 1000
         alive.append(sum(isinstance(one, Claimed) for one in gc.get_objects()))
         # In flight, or answered and about to be written down; not one of those that wait.
@@ -176,7 +177,7 @@ async def test_a_late_joiner_overtakes_the_queue(tmp_path: Path) -> None:
         function.users.put(late)
         await mcx.server.write([written.put_user(StoredUser(late.impu, late.impu, "urn:uuid:1", now + 3600))])
         await mcx.server.carry_out(affiliation.affiliate(function, late, frozenset({GROUP}), now))
-        await mcx.until(lambda: late.impu in order)
+        await until(lambda: late.impu in order)
         assert len(order) < 60, "it did not wait for the two hundred"
 
     await deliver(tmp_path, slowly, 200, in_flight=8)(check)
@@ -193,16 +194,18 @@ async def test_who_gets_a_key_that_was_revoked_on_its_way_is_told(tmp_path: Path
         return make_response(request, 200)
 
     async def check(mcx: Running) -> None:
-        await mcx.until(lambda: asked)
+        await until(lambda: asked)
         (rotation,) = mcx.server.function.engine.keydown.rotations
         (epoch,) = rotation.epochs
         await mcx.server.revoke(epoch.key.key_id, "a test")
         revoked.set()
         # The key, and then that it is revoked.
-        await mcx.until(lambda: asked == 2)
-        async with asyncio.timeout(20):
-            while await mcx.server.deliveries():
-                await asyncio.sleep(0.01)
+        await until(lambda: asked == 2)
+
+        async def settled() -> bool:
+            return not await mcx.server.deliveries()
+
+        await until(settled)
         assert not mcx.of(KeyHeld)
 
     await deliver(tmp_path, late)(check)
@@ -218,7 +221,7 @@ async def test_a_server_that_is_drained_leaves_nothing_claimed(tmp_path: Path) -
         return make_response(request, 200)
 
     async def check(mcx: Running) -> None:
-        await mcx.until(lambda: asked == 20)
+        await until(lambda: asked == 20)
         draining = asyncio.ensure_future(mcx.server.drain(60.0))
         await asyncio.sleep(0)
         go.set()

@@ -19,6 +19,7 @@ from mcsec.store.server_load import load
 from support.desk import desk_of
 from support.disks import no_more_than
 from support.mc_server import ALICE, BOB, GROUP, clients, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -73,10 +74,10 @@ async def test_a_server_whose_disk_takes_nothing_for_a_while(tmp_path: Path) -> 
         musik = at.server.function.engine.keydown.musiks[GROUP]
         old = musik.sending
         assert old is not None
-        await at.until(lambda: musik.audience.holds(ALICE, old.key_id))
+        await until(lambda: musik.audience.holds(ALICE, old.key_id))
         with no_more_than(1):
             rotating = asyncio.create_task(at.server.make_musik(Scope.of(GROUP)))
-            await at.until(lambda: at.server.store_trouble)
+            await until(lambda: at.server.store_trouble)
             # Orders that are given now change nothing.
             assert await desk.refusal("/v1/keys/rotate", kind="musik", names=[GROUP]) == "store.database"
             assert await desk.refusal("/v1/keys/revoke", key_id=str(old.key_id)) == "store.database"
@@ -88,7 +89,7 @@ async def test_a_server_whose_disk_takes_nothing_for_a_while(tmp_path: Path) -> 
             with pytest.raises(PeerError):
                 await bob.client.log_on([GROUP])
             told = len(at.of(StoreRefused))
-            await at.until(lambda: len(at.of(StoreRefused)) > told)
+            await until(lambda: len(at.of(StoreRefused)) > told)
             assert not sending.done()
             assert at.server.send_now(lambda now: musik.sending) is None
             assert len(at.of(KeySwitched)) == 2  # The default MuSiK, and the group's first.
@@ -96,8 +97,8 @@ async def test_a_server_whose_disk_takes_nothing_for_a_while(tmp_path: Path) -> 
         await rotating
         sent = await sending
         assert sent not in (None, old)
-        await at.until(lambda: musik.audience.holds(ALICE, sent.key_id))
+        await until(lambda: musik.audience.holds(ALICE, sent.key_id))
         assert at.server.store_trouble is None
         await bob.client.log_on([GROUP])
-        await at.until(lambda: musik.audience.holds(BOB, sent.key_id))
+        await until(lambda: musik.audience.holds(BOB, sent.key_id))
         assert len([epoch for epoch in musik.epochs if epoch.key.key_id != old.key_id]) == 1

@@ -24,6 +24,7 @@ from mcsec.store.database import Database, StoreError
 from mcsec.store.kek import Kek
 from support.mc_server import DOMAIN, identity
 from support.postgresql import PROGRAM, PostgreSql, postgresql
+from support.waiting import patience
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
 KEK = Kek(Secret(bytes(32)))
@@ -79,7 +80,7 @@ async def test_one_is_on_duty_and_gives_it_back(cluster: PostgreSql) -> None:
         assert (one.duty.ours, two.duty.ours, waiting.done()) == (True, False, False)
         assert (one.told(), two.told()) == ([DutyTaken], [StandingBy])
         await one.duty.give_back()
-        async with asyncio.timeout(1):
+        async with patience():
             await waiting
         assert (one.duty.ours, two.duty.ours) == (False, True)
 
@@ -132,5 +133,5 @@ async def test_duty_is_kept_while_the_server_is_well_and_lost_when_the_database_
         assert one.told() == [DutyTaken, DutyLost]
         # When the database is back, whoever is started next is on duty at once.
         again = Node(one.database)
-        async with asyncio.timeout(5):
+        async with patience():
             await again.duty.wait()

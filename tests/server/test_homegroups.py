@@ -13,6 +13,7 @@ from mcsec.server.calls.groups import CallKind, Group, GroupTable
 from mcsec.server.homegroups import HomeGroups, as_group
 from mcsec.wire.groups import GroupDocument, Member, Protection
 from support.gms import ANN, BOB, CHIEF, GROUP, HOME, OTHER, SERVER, document, gms_domain
+from support.waiting import until
 
 
 def test_what_a_document_says_of_calls() -> None:
@@ -67,9 +68,7 @@ async def test_it_follows_its_gms(tmp_path: Path) -> None:
             told.append(groups)
 
         task = asyncio.create_task(home.run(0.01, changed, lambda error: pytest.fail(str(error))))
-        async with asyncio.timeout(5):
-            while not told:
-                await asyncio.sleep(0.01)
+        await until(lambda: told)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert told == [{GROUP, OTHER}]

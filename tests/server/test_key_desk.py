@@ -10,6 +10,7 @@ from mcsec.keys.events import KeySwitched
 from mcsec.keys.key import Scope
 from support.desk import desk_of
 from support.mc_server import ALICE, BEARER, BOB, GROUP, TMGI, clients, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ async def test_a_musik_is_planned_rotated_and_followed(tmp_path: Path) -> None:
         await bob.client.log_on([GROUP])
         assert (await desk("GET", "/v1/keys")) == {"keys": [], "csks": 2, "csks_offered": 0, "pace": 0.0}
         await at.server.make_musik(Scope.of(GROUP))
-        await at.until(lambda: at.server.events["MuSiKHeld"] == 2)
+        await until(lambda: at.server.events["MuSiKHeld"] == 2)
         plan = await desk("POST", "/v1/keys/plan", kind="musik", names=[GROUP])
         assert (plan["messages"], plan["kind"], plan["scope"]) == (2, "MuSiK", [GROUP])
         assert plan["octets"] > 2 * 1000
@@ -33,8 +34,8 @@ async def test_a_musik_is_planned_rotated_and_followed(tmp_path: Path) -> None:
         assert plan["switch_by"] == 30.0
         assert len((await desk("GET", "/v1/keys"))["keys"]) == 1
         await desk("POST", "/v1/keys/rotate", kind="musik", names=[GROUP])
-        await at.until(lambda: at.server.events["MuSiKHeld"] == 4)
-        await at.until(lambda: len(at.of(KeySwitched)) == 2)
+        await until(lambda: at.server.events["MuSiKHeld"] == 4)
+        await until(lambda: len(at.of(KeySwitched)) == 2)
         first, second = (await desk("GET", "/v1/keys"))["keys"]
         assert (first["state"], second["state"]) == ("retiring", "active")
         assert second["deliveries"]["held"] == second["members"] == 2
@@ -50,14 +51,14 @@ async def test_the_keys_of_bearers_and_clients(tmp_path: Path) -> None:
         await alice.client.log_on([GROUP])
         await at.server.announce(BEARER)
         mscck = at.server.function.engine.keydown.msccks[str(TMGI)]
-        await at.until(lambda: len(mscck.epochs) == 1 and mscck.sending)
+        await until(lambda: len(mscck.epochs) == 1 and mscck.sending)
         first = mscck.sending
         await desk("POST", "/v1/keys/rotate", kind="mscck", names=[str(TMGI)])
-        await at.until(lambda: mscck.sending not in (None, first))
+        await until(lambda: mscck.sending not in (None, first))
         csk = at.server.function.engine.csks.held[ALICE]
         plan = await desk("POST", "/v1/keys/rotate", kind="csk", names=[ALICE])
         assert plan["messages"] == 1
-        await at.until(lambda: at.server.function.engine.csks.held[ALICE] != csk)
+        await until(lambda: at.server.function.engine.csks.held[ALICE] != csk)
 
 
 async def test_what_is_not_there(tmp_path: Path) -> None:

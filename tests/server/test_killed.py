@@ -26,6 +26,7 @@ from mcsec.wire.mcptt_info import McpttInfo
 from mcsec.wire.multipart import Part
 from support.mcx_process import GROUP, kms_in
 from support.scripted_mcx import PSI
+from support.waiting import soon, until
 
 pytestmark = pytest.mark.anyio
 TESTS = Path(__file__).parents[1]
@@ -74,7 +75,7 @@ async def process(directory: Path, core: int) -> AsyncIterator[tuple[asyncio.sub
     )
     try:
         assert started.stdout is not None
-        line = (await asyncio.wait_for(started.stdout.readline(), 30)).split()
+        line = (await soon(started.stdout.readline())).split()
         assert line[:1] == [b"ready"], line
         yield started, int(line[1])
     finally:
@@ -143,9 +144,7 @@ async def test_a_killed_server_goes_on_where_it_was(tmp_path: Path) -> None:
         async with process(tmp_path, port) as (server, at):
             hop = Hop("TCP", "127.0.0.1", at)
             await asyncio.gather(*(log_on(endpoint, hop, user) for user in USERS[40:]))
-            async with asyncio.timeout(20):
-                while set(rows(tmp_path).values()) != {2} or len(rows(tmp_path)) < len(USERS):
-                    await asyncio.sleep(0.05)
+            await until(lambda: list(rows(tmp_path).values()) == [2] * len(USERS))
         assert set(core.downloads) == set(USERS)
         given = set().union(*core.downloads.values())
         assert len(given) == 1, "one key with one RAND, before and after"

@@ -19,6 +19,7 @@ from mcsec.server.users import User
 from mcsec.store import server as written
 from mcsec.store.server import StoredUser
 from support.mc_server import GROUP, running
+from support.waiting import until
 
 
 def test_without_a_rate_there_is_always_room() -> None:
@@ -105,6 +106,6 @@ async def test_a_rekey_is_slow_and_a_late_joiner_is_not(tmp_path: Path) -> None:
             assert late is not None
             await at.server.carry_out(affiliation.affiliate(function, late, frozenset({GROUP}), now))
             musik = function.engine.keydown.musiks[GROUP]
-            await at.until(lambda: any(musik.audience.holds(late.impu, e.key.key_id) for e in musik.epochs))
+            await until(lambda: any(musik.audience.holds(late.impu, e.key.key_id) for e in musik.epochs))
             # The others take half a minute.
             assert at.server.events["MuSiKHeld"] < 60

@@ -20,6 +20,7 @@ from mcsec.server.locations import Locations, Place
 from mcsec.store import server as written
 from mcsec.store.server import StoredUser
 from support.mc_server import ALICE, GROUP, running
+from support.waiting import until
 
 CONTACT = "sip:alice@192.0.2.7:5070;transport=tcp"
 
@@ -41,7 +42,7 @@ async def test_keys_go_the_way_that_path_gave(tmp_path: Path) -> None:
         async with running(tmp_path, default_musik=False) as at:
             assert at.server.where(ALICE) == Place(CONTACT, Hop.of(Uri.decode(path[0][1:-1])), path)
             await at.server.make_musik(Scope.of(GROUP))
-            await at.until(lambda: at.server.events["MuSiKHeld"])
+            await until(lambda: at.server.events["MuSiKHeld"])
     (message,) = came
     assert (message.method, message.uri) == ("MESSAGE", CONTACT)
     assert tuple(message.headers.all("Route")) == path

@@ -20,6 +20,7 @@ from mcsec.server.announcement import Bearer
 from mcsec.server.events import ClientAuthorised
 from support.mc_clients import Heard
 from support.mc_server import ALICE, GROUP, clients, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -39,14 +40,14 @@ async def test_a_restarted_server_is_found_again(tmp_path: Path, transport: str,
             await first.server.make_musik(Scope.of(GROUP))
             alice = add(ALICE, way, retry=SOON)
             await alice.client.log_on([GROUP])
-            await first.until(lambda: len(first.of(KeyHeld)) == 1)
+            await until(lambda: len(first.of(KeyHeld)) == 1)
             before = first.server.function.users.get(ALICE)
         held = musiks(alice)
         async with running(tmp_path, transports=(transport,), ports=first.ports) as again:
             assert again.server.function.users.get(ALICE) == before
             if transport == "TCP":
                 # The connection is lost, which is noticed: everything is said anew.
-                await again.until(lambda: again.of(ClientAuthorised))
+                await until(lambda: again.of(ClientAuthorised))
             # A datagram's address is known from before the restart: the user is the same without a word.
             await alice.client.affiliate([])
             await alice.client.affiliate([GROUP])
@@ -56,7 +57,7 @@ async def test_a_restarted_server_is_found_again(tmp_path: Path, transport: str,
             assert musiks(alice) == held
             # What the server knew of its client still carries a key.
             await again.server.make_musik(Scope.of(GROUP))
-            await again.until(lambda: len(musiks(alice)) == 2)
+            await until(lambda: len(musiks(alice)) == 2)
             assert musiks(alice)[:1] == held
             assert not alice.of(ProcedureFailed)
             await alice.client.log_off()
@@ -70,14 +71,14 @@ async def test_a_refresh_that_is_refused_brings_the_proof(tmp_path: Path) -> Non
         await mcx.server.make_musik(Scope.of(GROUP))
         alice = add(ALICE, expires=2)
         await alice.client.log_on([GROUP])
-        await mcx.until(lambda: musiks(alice))
+        await until(lambda: musiks(alice))
         held = musiks(alice)
         csk = mcx.server.function.engine.csks.held[ALICE]
         mcx.server._senders._addresses.clear()
-        await mcx.until(lambda: len(mcx.of(ClientAuthorised)) == 2)
+        await until(lambda: len(mcx.of(ClientAuthorised)) == 2)
         assert mcx.server.requests.refused == {"server.sender": 1}
         assert mcx.server.function.engine.csks.held[ALICE] != csk
-        await mcx.until(lambda: len(alice.of(Affiliated)) == 2)
+        await until(lambda: len(alice.of(Affiliated)) == 2)
         assert musiks(alice) == held
         assert not alice.of(ProcedureFailed)
 

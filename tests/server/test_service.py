@@ -24,6 +24,7 @@ from mcsec.store.database import Database
 from mcsec.store.kek import Kek
 from mcsec.store.server_load import load, records
 from support.mc_server import ALICE, BEARER, BOB, GROUP, clients, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ async def test_a_client_gets_its_keys_and_leaves(tmp_path: Path, transport: str,
         alice = add(ALICE, way)
         began = time.perf_counter()
         await alice.client.log_on([GROUP])
-        await mcx.until(lambda: len(mcx.of(KeyHeld)) == 2)
+        await until(lambda: len(mcx.of(KeyHeld)) == 2)
         assert time.perf_counter() - began < 3
         (musik,) = keys_of(alice, PurposeTag.MUSIK)
         assert musik.scope == Scope.of(GROUP)  # type: ignore[attr-defined]
@@ -52,7 +53,7 @@ async def test_a_client_gets_its_keys_and_leaves(tmp_path: Path, transport: str,
         assert authorised.csk in alice.client.engine.keyring  # type: ignore[attr-defined]
         assert await mcx.server.deliveries() == {"held": 2}
         await alice.client.log_off()
-        await mcx.until(lambda: mcx.of(ClientLeft))
+        await until(lambda: mcx.of(ClientLeft))
         assert len(mcx.server.function.users) == 0
         assert not mcx.server.function.engine.csks.held
         assert await mcx.server.deliveries() == {}
@@ -66,9 +67,9 @@ async def test_a_rotation_reaches_everybody_with_one_key(tmp_path: Path) -> None
         await mcx.server.make_musik(Scope.of(GROUP))
         for heard in (alice, bob):
             await heard.client.log_on([GROUP])
-        await mcx.until(lambda: len(mcx.of(KeyHeld)) == 2)
+        await until(lambda: len(mcx.of(KeyHeld)) == 2)
         await mcx.server.make_musik(Scope.of(GROUP))
-        await mcx.until(lambda: len(mcx.of(KeyHeld)) == 4)
+        await until(lambda: len(mcx.of(KeyHeld)) == 4)
         (old, new) = [event.key_id for event in mcx.of(KeySwitched) if event.key_id.tag is PurposeTag.MUSIK][
             -2:
         ]  # type: ignore[attr-defined]
@@ -84,9 +85,9 @@ async def test_who_is_removed_does_not_get_the_next_key(tmp_path: Path) -> None:
         await mcx.server.make_musik(Scope.of(GROUP))
         for heard in (alice, bob):
             await heard.client.log_on([GROUP])
-        await mcx.until(lambda: len(mcx.of(KeyHeld)) == 2)
+        await until(lambda: len(mcx.of(KeyHeld)) == 2)
         await mcx.server.remove(GROUP, [BOB])
-        await mcx.until(lambda: len(mcx.of(KeyHeld)) == 3)
+        await until(lambda: len(mcx.of(KeyHeld)) == 3)
         sending = mcx.server.function.engine.keydown.musiks[GROUP].sending
         assert sending is not None
         assert sending.key_id in alice.client.engine.keyring
@@ -101,10 +102,10 @@ async def test_a_bearer_that_ended_is_taken_back(tmp_path: Path) -> None:
         alice = add(ALICE)
         await alice.client.log_on([GROUP])
         await mcx.server.announce(BEARER)
-        await mcx.until(lambda: alice.of(BearerAnnounced))
-        await mcx.until(lambda: any(event.key_id.tag is PurposeTag.MSCCK for event in mcx.of(KeyHeld)))  # type: ignore[attr-defined]
+        await until(lambda: alice.of(BearerAnnounced))
+        await until(lambda: any(event.key_id.tag is PurposeTag.MSCCK for event in mcx.of(KeyHeld)))  # type: ignore[attr-defined]
         await mcx.server.withdraw(BEARER.tmgi)
-        await mcx.until(lambda: alice.of(BearerCancelled))
+        await until(lambda: alice.of(BearerCancelled))
 
 
 async def test_a_group_that_is_not_the_users_own_is_refused(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ async def test_a_restart_loses_nothing(tmp_path: Path) -> None:
             await first.server.announce(BEARER)
             alice = add(ALICE)
             await alice.client.log_on([GROUP])
-            await first.until(lambda: len(first.of(KeyHeld)) == 2)
+            await until(lambda: len(first.of(KeyHeld)) == 2)
             before = first.server.function
             musik = before.engine.keydown.musiks[GROUP].sending
         assert musik is not None

@@ -28,6 +28,7 @@ from mcsec.store.server import StoredUser
 from mcsec.store.server_load import load, records
 from mcsec.store.server_tables import DeliveryState
 from support.postgresql import PROGRAM, PostgreSql
+from support.waiting import patience
 
 NOW = 1_795_435_200.0
 GROUP = "sip:rescue@b.example"
@@ -266,10 +267,9 @@ async def test_two_processes_claim_different_deliveries_at_the_same_time(cluster
     async with opened(address) as (one, writer), opened(address) as (two, _):
         await writer.write([server.put_user(user(number)) for number in range(20)])
         await writer.write([deliveries.wish_for_many(key.key_id, None, NOW)])
-        async with one.begin() as first, two.begin() as second:
-            async with asyncio.timeout(5):
-                mine = await first.run_sync(lambda c: deliveries.claim(c, 8, NOW, NOW + 30))
-                theirs = await second.run_sync(lambda c: deliveries.claim(c, 20, NOW, NOW + 30))
+        async with one.begin() as first, two.begin() as second, patience():
+            mine = await first.run_sync(lambda c: deliveries.claim(c, 8, NOW, NOW + 30))
+            theirs = await second.run_sync(lambda c: deliveries.claim(c, 20, NOW, NOW + 30))
         rows = {claimed.row for claimed in mine}, {claimed.row for claimed in theirs}
         assert (len(rows[0]), len(rows[1]), rows[0] & rows[1]) == (8, 12, set())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -121,12 +120,6 @@ class Domain:
         if gmk is not None:
             client.engine.keyring.install(gmk, signer="gms", now=time.time())
         return user
-
-
-async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def gmk_of(*groups: str) -> Key:

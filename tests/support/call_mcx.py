@@ -34,6 +34,7 @@ from mcsec.wire.sdp import Session
 from mcsec.wire.sdp_mcptt import FloorParameters
 from support.client_calls import FarEnd
 from support.scripted_mcx import DOMAIN, PSI, ScriptedMcx
+from support.waiting import until
 
 Decide = Callable[[Body], tuple[int, Lines] | None]
 
@@ -99,7 +100,7 @@ class CallMcx(ScriptedMcx):
 
     async def sip_of(self, leg: Leg) -> Call:
         """The leg's dialog, once the client has acknowledged it."""
-        await self.until(lambda: leg.sip is not None)
+        await until(lambda: leg.sip is not None)
         assert leg.sip is not None
         return leg.sip
 
@@ -167,7 +168,6 @@ class CallMcx(ScriptedMcx):
         )
         self.invites.append(body)
         self.requests.append(incoming.request)
-        self.changed.set()
         refusal = self.decide(body)
         if refusal is not None:
             incoming.refuse(refusal[0], headers=refusal[1])
@@ -187,12 +187,10 @@ class CallMcx(ScriptedMcx):
             # Before the answer: it may overtake it.
             self._grant(leg)
         leg.sip = await incoming.accept(body=octets, content_type=content_type, session_interval=1800)
-        self.changed.set()
 
     def _floor(self, leg: Leg, octets: bytes) -> None:
         message = leg.far.read(octets)
         leg.heard.append(message)
-        self.changed.set()
         if not self.arbitrate or not isinstance(message, FloorMessage):
             return
         if isinstance(message, FloorRequest):
@@ -217,7 +215,6 @@ class CallMcx(ScriptedMcx):
 
     def _media(self, leg: Leg, octets: bytes) -> None:
         leg.media.append(octets)
-        self.changed.set()
         for other in self.others(leg):
             other.pass_on(octets)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from mcsec.client.audio import speech
@@ -13,15 +12,14 @@ from mcsec.lab.ports import free_port
 from mcsec.server.calls import events
 from mcsec.server.calls.policy import CallPolicy
 from mcsec.server.events import ListeningReported
-from support import call_domains
 from support.call_air import OnAir, bearers
 from support.call_domains import Domain, User, gmk_of, two_domains
 from support.calls import ANN, BOB, CEM, GROUP, group
 from support.sip_tls import TestAuthority
+from support.waiting import until
 
 VOICE = speech.synthesise(0.3)
 #: On a machine that has much else to do.
-until = partial(call_domains.until, seconds=30.0)
 
 
 @dataclass

@@ -71,7 +71,7 @@ async def start(*arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(program, "client", *arguments, stdout=PIPE, stderr=PIPE)
 
 
-async def until(process: Process, event: str, within: float = 20.0) -> list[dict[str, Any]]:
+async def lines_until(process: Process, event: str, within: float = 20.0) -> list[dict[str, Any]]:
     """The lines up to the first that tells of ``event``."""
     assert process.stdout is not None
     lines: list[dict[str, Any]] = []

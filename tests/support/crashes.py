@@ -19,6 +19,7 @@ from mcsec.client.events import MediaHeard
 from mcsec.errors import McsecError
 from support.crash_domain import GROUP, OTHER, CrashDomain, User
 from support.crash_evidence import Acknowledged, Captures, look_at_store, nothing_is_lost
+from support.waiting import patience
 
 #: Seconds after the work began within which the server is killed.
 _WORK = 1.5
@@ -136,7 +137,7 @@ class Crashes:
 
     async def _until_it_can(self, user: User) -> None:
         """A user whose change was not answered asks again."""
-        async with asyncio.timeout(10):
+        async with patience():
             while user.groups is None:
                 with suppress(McsecError):
                     await user.client.affiliate([GROUP])

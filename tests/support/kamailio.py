@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcsec.lab.ports import free_port
+from support.waiting import soon
 
 HEAD = """#!KAMAILIO
 debug=-1
@@ -190,7 +191,7 @@ async def kamailio(
         if process.returncode is None:
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), 5)
+                await soon(process.wait())
             except TimeoutError:
                 process.kill()
                 await process.wait()

@@ -79,7 +79,7 @@ class Pair:
             engine(uri),
             secret,
             radio=RadioSide(area, silence=silence),
-            on_event=lambda event: (events.append(event), self.mcx.changed.set())[0],
+            on_event=events.append,
         )
         return Heard(client, events)
 

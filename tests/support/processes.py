@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from support.waiting import until
+
 PROGRAM = Path(sys.executable).with_name("mcsec")
 
 
@@ -37,6 +39,4 @@ async def entity(directory: Path, name: str, *before: str) -> AsyncIterator[tupl
 async def told(directory: Path, event: str) -> None:
     """Wait until the server tells of an event."""
     log = directory / "server.log"
-    async with asyncio.timeout(20):
-        while f'"{event}"' not in log.read_text():
-            await asyncio.sleep(0.05)
+    await until(lambda: f'"{event}"' in log.read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -122,7 +121,6 @@ class ScriptedMcx:
     identity: Initiator = field(default_factory=initiator)
     seen: list[Seen] = field(default_factory=list)
     csks: dict[KeyId, Opened] = field(default_factory=dict)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> ScriptedMcx:
         self.registrar = Registrar(RegistrarSettings(least=1))
@@ -142,12 +140,6 @@ class ScriptedMcx:
 
     def of(self, method: str, event: str = "") -> list[Seen]:
         return [seen for seen in self.seen if seen.method == method and seen.event == event]
-
-    async def until(self, enough: Callable[[], bool], within: float = 5.0) -> None:
-        async with asyncio.timeout(within):
-            while not enough():
-                self.changed.clear()
-                await self.changed.wait()
 
     def xml_keys(self, key_id: KeyId) -> XmlKeys:
         found = self.csks.get(key_id)
@@ -211,7 +203,6 @@ class ScriptedMcx:
     def _answer(self, request: Request, peer: Peer) -> Response:
         seen = self._read(request)
         self.seen.append(seen)
-        self.changed.set()
         scripted = self.script(seen)
         if scripted is not None:
             return make_response(request, scripted[0], headers=scripted[1])

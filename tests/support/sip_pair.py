@@ -15,6 +15,7 @@ from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Hop, Peer
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.timers import Timings
+from support.waiting import soon
 
 FAST = Timings(t1=0.02, t2=0.08, t4=0.1)
 
@@ -65,7 +66,7 @@ async def raw(port: int, octets: bytes) -> bytes:
     try:
         writer.write(octets)
         await writer.drain()
-        return await asyncio.wait_for(reader.read(65536), 1.0)
+        return await soon(reader.read(65536))
     except ConnectionError:
         return b""
     finally:

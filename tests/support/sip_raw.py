@@ -7,6 +7,8 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from support.waiting import soon
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -42,7 +44,7 @@ class RawUdp:
     def __init__(self, port: int = 0) -> None:
         self.socket = socket.socket(type=socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
-        self.socket.settimeout(1.0)
+        self.socket.setblocking(False)
         self.to: tuple[str, int] = ("127.0.0.1", port)
         self.address: tuple[str, int] = self.socket.getsockname()
 
@@ -57,5 +59,13 @@ class RawUdp:
 
     async def receive(self) -> bytes:
         """The next datagram; answers go to where it came from."""
-        octets, self.to = await asyncio.to_thread(self.socket.recvfrom, 65536)
+        octets, self.to = await soon(asyncio.get_running_loop().sock_recvfrom(self.socket, 65536))
+        return octets
+
+    def at_hand(self) -> bytes:
+        """The next datagram, when it is here already; nothing otherwise."""
+        try:
+            octets, self.to = self.socket.recvfrom(65536)
+        except BlockingIOError:
+            return b""
         return octets

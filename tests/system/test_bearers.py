@@ -15,10 +15,11 @@ import pytest
 from mcsec.cli.admin import ask
 from mcsec.lab.init import make_domain
 from mcsec.lab.ports import free_port
-from support.client_process import configure, start, until
+from support.client_process import configure, lines_until, start
 from support.demo import MCSEC
 from support.processes import entity
 from support.sip_domain import USERS
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -40,10 +41,14 @@ async def bearers(config: Path, *arguments: str) -> Any:
 async def bearer(config: Path, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The one bearer, as soon as ``condition`` holds; asked on the socket, which is quicker than by a process."""
     socket = config.parent / "server.sock"
-    async with asyncio.timeout(20):
-        while not condition(row := await asyncio.to_thread(ask, socket, "", "GET", "/v1/bearers/one")):
-            await asyncio.sleep(0.05)
-    found: dict[str, Any] = row
+    found: dict[str, Any] = {}
+
+    async def holds() -> bool:
+        found.clear()
+        found.update(await asyncio.to_thread(ask, socket, "", "GET", "/v1/bearers/one"))
+        return condition(found)
+
+    await until(holds)
     return found
 
 
@@ -70,7 +75,7 @@ async def test_from_init_to_a_listener_and_a_bearer_that_is_dropped(tmp_path: Pa
         )
         file.write_text(file.read_text().replace("area = 7", "area = 1"))
         client = await start("listen", "--json", "--config", str(file))
-        heard = await until(client, "ListeningReported")
+        heard = await lines_until(client, "ListeningReported")
         assert {"MSCCKInstalled", "BearerAnnounced"} <= {line["event"] for line in heard}
         await bearer(config, lambda row: row["listeners"] == 1)
         code, out, _ = await mcsec(config, "bearers", "list")
@@ -102,9 +107,9 @@ async def test_from_init_to_a_listener_and_a_bearer_that_is_dropped(tmp_path: Pa
             assert err == "mcsec: bearer.unknown: no bearer one\n"
             status = json.loads((await mcsec(config, "bmsc", "status", "--json"))[1])
             assert (status["bearers"], status["tmgis"]) == ([], [])
-            await until(client, "BearerCancelled")
+            await lines_until(client, "BearerCancelled")
         client.terminate()
-        (summary,) = [line for line in await until(client, "Summary") if line["event"] == "Summary"]
+        (summary,) = [line for line in await lines_until(client, "Summary") if line["event"] == "Summary"]
         assert summary["messages_refused"] == {}
     for name in ("kms", "bmsc", "server"):
         assert "Traceback" not in (directory / f"{name}.log").read_text()

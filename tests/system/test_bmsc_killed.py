@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -37,6 +37,7 @@ from support.engines import idle
 from support.mc_clients import Heard
 from support.mc_server import ALICE, BOB, GROUP, Running, clients, running
 from support.scripted_mcx import AREA, MDSI
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -65,11 +66,6 @@ class Call:
     said: list[bytes] = field(default_factory=list)
     by_unicast: dict[str, list[float]] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
-
-    async def until(self, condition: Callable[[], object], seconds: float = 15) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.005)
 
     async def open_ears(self) -> None:
         """A unicast socket for each client."""
@@ -101,7 +97,7 @@ class Call:
         sent = await self.mcx.server.send(lambda now: engine.subchannel(tmgi, message, now))
         assert isinstance(sent, OnBearer)
         self.transmitter.send("one", sent.packet, (GENERAL.address, GENERAL.port))
-        await self.until(
+        await until(
             lambda: all(
                 any(event.listening and event.group == GROUP for event in one.of(ListeningReported))
                 for one in self.heard.values()
@@ -165,7 +161,7 @@ async def call(directory: Path) -> AsyncIterator[Call]:
                 for one in found.heard.values():
                     await one.client.log_on([GROUP])
                 joint.want(Plan("one", Wish((AREA,)), GENERAL.address, GENERAL.port))
-                await found.until(lambda: joint.listeners("one") == 2)
+                await until(lambda: joint.listeners("one") == 2)
                 await found.map()
                 talking = asyncio.create_task(found.talk())
                 try:
@@ -179,23 +175,23 @@ async def call(directory: Path) -> AsyncIterator[Call]:
 
 async def test_floor_goes_on_by_unicast_and_the_bearer_comes_back_by_itself(tmp_path: Path) -> None:
     async with call(tmp_path) as here:
-        await here.until(here.on_bearer)
+        await until(here.on_bearer)
         assert here.by_unicast == {}, "everybody hears the bearer"
         here.forget()
         await here.bmsc.kill()
-        await here.until(lambda: any(isinstance(event, ListenersToUnicast) for event in here.happened))
+        await until(lambda: any(isinstance(event, ListenersToUnicast) for event in here.happened))
         (detected,) = [event.now for event in here.happened if isinstance(event, ListenersToUnicast)]
-        await here.until(lambda: len(here.by_unicast) == len(here.heard))
+        await until(lambda: len(here.by_unicast) == len(here.heard))
         assert max(times[0] for times in here.by_unicast.values()) - detected < 1.0
         assert "one" not in here.joint.on_air
         here.happened.clear()
 
         await here.bmsc.start()
-        await here.until(lambda: any(isinstance(event, BearerActive) for event in here.happened))
-        await here.until(lambda: here.joint.listeners("one") == 2)
+        await until(lambda: any(isinstance(event, BearerActive) for event in here.happened))
+        await until(lambda: here.joint.listeners("one") == 2)
         here.forget()
         await here.map()
-        await here.until(here.on_bearer)
+        await until(here.on_bearer)
         (bearer,) = (await here.bmsc.told("status"))["bearers"]
         assert bearer["state"] == "active"
         # The signs, the maps and the floor control, on the bearer and beside it: nothing was in clear.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 import time
@@ -16,9 +15,10 @@ from mcsec.kms.config import load
 from mcsec.kms.issuers import open_local
 from mcsec.wire import groups
 from mcsec.wire.groups import GroupDocument, Member
-from support.client_process import configure, start, until
+from support.client_process import configure, lines_until, start
 from support.processes import PROGRAM, entity, told
 from support.sip_domain import GROUP, MDSI, USERS, find_kms, make
+from support.waiting import patience
 
 pytestmark = pytest.mark.anyio
 ALICE, BOB = USERS
@@ -66,9 +66,9 @@ async def test_the_word_of_the_gms(tmp_path: Path) -> None:
         )
         client = await start("listen", "--json", "--config", str(client_file))
         try:
-            heard = await until(client, "GMKInstalled")
+            heard = await lines_until(client, "GMKInstalled")
             if not any(line["event"] == "MuSiKInstalled" and line["scope"] == GROUP for line in heard):
-                await until(client, "MuSiKInstalled")
+                await lines_until(client, "MuSiKInstalled")
             await told(directory, "MuSiKHeld")
 
             group(directory, BOB)
@@ -82,7 +82,7 @@ async def test_the_word_of_the_gms(tmp_path: Path) -> None:
             assert "1 members" in status
         finally:
             client.send_signal(signal.SIGINT)
-            async with asyncio.timeout(20):
+            async with patience():
                 await client.wait()
         for name in ("kms", "gms", "server"):
             assert "Traceback" not in (directory / f"{name}.log").read_text()

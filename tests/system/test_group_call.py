@@ -30,8 +30,9 @@ from mcsec.net.multicast import MulticastGroup, MulticastSender
 from mcsec.server.announcement import Bearer
 from mcsec.server.calls.policy import CallPolicy
 from mcsec.wire.rtcp.subchannel import BearerAnnouncement
-from support.call_domains import AREA, Domain, User, gmk_of, two_domains, until
+from support.call_domains import AREA, Domain, User, gmk_of, two_domains
 from support.calls import ANN, BOB, CEM, DAN, GROUP, TMGI, group
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -20,11 +20,12 @@ import pytest
 from mcsec.cli.admin import ask
 from mcsec.lab.init import make_domain
 from mcsec.net.tls import DevelopmentCa
-from support.client_process import configure, until
+from support.client_process import configure, lines_until
 from support.demo import MCSEC
 from support.lossy_link import FAR, NEAR
 from support.processes import entity
 from support.sip_domain import USERS
+from support.waiting import patience
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("unshare", "nsenter", "ip")]
 
@@ -45,7 +46,7 @@ async def link() -> AsyncIterator[tuple[list[str], list[str]]]:
     assert process.stdout is not None
     assert process.stdin is not None
     try:
-        async with asyncio.timeout(20):
+        async with patience():
             pids = (await process.stdout.readline()).decode().split()
         assert len(pids) == 2, "user and network namespaces, and /dev/net/tun, are needed"
         near, far = (["nsenter", "--user", "--net", "--preserve-credentials", "-t", pid] for pid in pids)
@@ -105,7 +106,7 @@ async def test_a_bearer_and_its_listener_over_a_bad_network(tmp_path: Path) -> N
             client = await asyncio.create_subprocess_exec(
                 *far, str(MCSEC), "client", "listen", "--json", "--config", str(file), stdout=PIPE
             )
-            await until(client, "ListeningReported", within=40)
+            await lines_until(client, "ListeningReported", within=40)
             await bearer(config, lambda row: row["listeners"] == 1)
             # A tenth of the signs of life is lost, which moves nobody.
             begun = (await bearer(config, lambda _: True))["sent"]["packets"]
@@ -117,7 +118,7 @@ async def test_a_bearer_and_its_listener_over_a_bad_network(tmp_path: Path) -> N
         async with entity(directory, "bmsc", *far):
             await bearer(config, lambda row: row["state"] == "active" and row["listeners"] == 1)
             client.terminate()
-            summary = (await until(client, "Summary", within=40))[-1]
+            summary = (await lines_until(client, "Summary", within=40))[-1]
             await client.wait()
     assert summary["packets_dropped"] == {}
     assert summary["messages_refused"] == {}

@@ -42,6 +42,7 @@ from mcsec.wire.rtcp.floor import (
 from mcsec.wire.rtcp.floor_values import FloorMessageType
 from mcsec.wire.rtcp.subchannel import BearerAnnouncement, MapGroupToBearer, UnmapGroupToBearer
 from support import call_domains
+from support.waiting import until
 from support.wire import Datagram, Opened, Wire, record
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +69,6 @@ who = ["ann", "amy", "bob"]
 GROUP = "sip:rescue@b.example"
 VOICE = speech.synthesise(0.3)
 #: The machine may have much else to do.
-until = partial(call_domains.until, seconds=30.0)
 
 
 @dataclass

@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,7 +28,7 @@ from mcsec.lab.scenario.air import tags
 from mcsec.lab.scenario.format import LogOn, Unreachable, parse
 from mcsec.lab.scenario.site import BEARER
 from mcsec.lab.scenario.stage import Stage
-from support import call_domains
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +57,6 @@ domain = "b.example"
 """
 GROUP = "sip:rescue@b.example"
 VOICE = speech.synthesise(0.3)
-until = partial(call_domains.until, seconds=30.0)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.client_process import configure, start, until
+from support.client_process import configure, lines_until, start
 from support.processes import entity, told
 from support.sip_domain import GROUP, USERS, find_kms, make
 
@@ -24,18 +24,18 @@ async def test_a_client_gets_its_keys_and_notices_a_killed_server(tmp_path: Path
         async with entity(directory, "server") as (server, _):
             file = configure(directory, address, port, USERS[0], secure=True)
             client = await start("listen", "--json", "--config", str(file))
-            heard = await until(client, "MuSiKInstalled")
+            heard = await lines_until(client, "MuSiKInstalled")
             if heard[-1]["scope"] != GROUP:
-                heard += await until(client, "MuSiKInstalled")
+                heard += await lines_until(client, "MuSiKInstalled")
             assert {"ServiceAuthorised", "RegistrationChanged"} <= {line["event"] for line in heard}
             await told(directory, "MuSiKHeld")
             server.kill()
             await server.wait()
-            (lost,) = await until(client, "RegistrationChanged")
+            (lost,) = await lines_until(client, "RegistrationChanged")
             assert lost["expires"] == "0"
         async with entity(directory, "server"):
             client.send_signal(signal.SIGINT)
-            lines = await until(client, "Summary")
+            lines = await lines_until(client, "Summary")
             assert await client.wait() == 0
         assert lines[-1]["messages_refused"] == {}
         assert "Traceback" not in (directory / "server.log").read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import time
@@ -30,8 +29,9 @@ from mcsec.server.service import McServer
 from mcsec.server.signalling import OnBearer
 from mcsec.wire.rtcp.floor import FloorTaken
 from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel, UnmapGroupToBearer
-from support.client_process import configure, start, until
+from support.client_process import configure, lines_until, start
 from support.sip_domain import GROUP, USERS, find_kms, make
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ async def domain(tmp_path: Path) -> AsyncIterator[Domain]:
 
 async def stop(process: Process) -> dict[str, object]:
     process.send_signal(signal.SIGINT)
-    lines = await until(process, "Summary")
+    lines = await lines_until(process, "Summary")
     assert await process.wait() == 0
     assert process.stderr is not None
     assert b"Traceback" not in await process.stderr.read()
@@ -84,10 +84,10 @@ async def test_from_registration_to_the_floor(tmp_path: Path) -> None:
     async with domain(tmp_path) as made:
         server = made.server
         process = await start("listen", "--json", "--count", "1", "--config", str(made.configure()))
-        heard = await until(process, "Ready")
+        heard = await lines_until(process, "Ready")
         assert {"ServiceAuthorised", "Affiliated"} <= {line["event"] for line in heard}
         await server.announce(Bearer(TMGI, (7,), GENERAL.address, GENERAL.port))
-        heard += await until(process, "SubchannelJoined")
+        heard += await lines_until(process, "SubchannelJoined")
         assert "MSCCKInstalled" in {line["event"] for line in heard}
         with MulticastSender(GENERAL) as general, MulticastSender(FLOOR) as floor:
             mapping = MapGroupToBearer(
@@ -99,9 +99,9 @@ async def test_from_registration_to_the_floor(tmp_path: Path) -> None:
             sent = await server.send(lambda now: server.function.engine.subchannel(TMGI, mapping, now))
             assert isinstance(sent, OnBearer)
             general.send(sent.packet)
-            heard += await until(process, "GroupMapped")
+            heard += await lines_until(process, "GroupMapped")
             while sum(line["event"] == "ListeningReported" for line in heard) < 2:
-                heard += await until(process, "ListeningReported")
+                heard += await lines_until(process, "ListeningReported")
             assert server.events["ListeningReported"] == 2
             taken = FloorTaken(
                 ssrc=server.function.engine.ssrc(Traffic.MBMS_FLOOR, TMGI),
@@ -112,22 +112,20 @@ async def test_from_registration_to_the_floor(tmp_path: Path) -> None:
             keydown = server.function.engine.keydown
             rotations = (keydown.musiks.get(GROUP) or keydown.musiks[None], keydown.msccks[str(TMGI)])
             # Until the answer to the key download is on the disk, the client is served by unicast as well.
-            async with asyncio.timeout(10):
-                while not all(rotation.audience.broadcast for rotation in rotations):
-                    await asyncio.sleep(0.01)
+            await until(lambda: all(rotation.audience.broadcast for rotation in rotations))
             (one,) = await server.send(lambda now: server.function.engine.floor(TMGI, GROUP, taken, now))
             assert isinstance(one, OnBearer)
             assert one.key.key_id.tag is PurposeTag.MUSIK
             floor.send(one.packet)
-            heard += await until(process, "FloorHeard")
+            heard += await lines_until(process, "FloorHeard")
             unmap = UnmapGroupToBearer(ssrc=mapping.ssrc, group_id=GROUP)
             sent = await server.send(lambda now: server.function.engine.subchannel(TMGI, unmap, now))
             assert isinstance(sent, OnBearer)
             general.send(sent.packet)
-            heard += await until(process, "GroupUnmapped")
-            heard += await until(process, "ListeningReported")
+            heard += await lines_until(process, "GroupUnmapped")
+            heard += await lines_until(process, "ListeningReported")
             await server.withdraw(TMGI)
-            heard += await until(process, "BearerCancelled")
+            heard += await lines_until(process, "BearerCancelled")
         summary = await stop(process)
         assert summary["floor_heard"] == 1
         assert summary["messages_refused"] == {}
@@ -146,7 +144,7 @@ async def test_registration_by_publish_and_many_in_one_process(tmp_path: Path) -
         file = made.configure()
         file.write_text(file.read_text().replace("area = 7", 'area = 7\nauthorisation = "publish"'))
         process = await start("register", "--json", "--count", "2", "--config", str(file))
-        lines = await until(process, "Summary")
+        lines = await lines_until(process, "Summary")
         assert made.refusals() == []
         assert await process.wait() == 0
         assert lines[-1]["logged_on"] == 2

@@ -20,7 +20,7 @@ from mcsec.kms.issuers import open_local
 from mcsec.lab.audio import compare
 from mcsec.mikey.build import Initiator
 from support.call_mcx import CallMcx
-from support.client_process import start, until
+from support.client_process import lines_until, start
 from support.gms import DAN, GROUP, HOME, PARTNER, GmsDomain, document, gms_domain
 from support.scripted_mcx import MDSI, PSI
 
@@ -114,9 +114,9 @@ async def test_one_process_says_a_file_and_another_records_it(tmp_path: Path) ->
         recording = await start(
             "listen", "--json", "--config", str(listener), "--group", GROUP, "--record", str(heard)
         )
-        before = await until(recording, "CallStarted")
+        before = await lines_until(recording, "CallStarted")
         if "GMKInstalled" not in {line["event"] for line in before}:
-            before += await until(recording, "GMKInstalled")
+            before += await lines_until(recording, "GMKInstalled")
         saying = await start(
             "talk", "--json", "--config", str(talker), "--group", GROUP, "--audio", str(said)
         )
@@ -128,9 +128,9 @@ async def test_one_process_says_a_file_and_another_records_it(tmp_path: Path) ->
         told = [line["event"] for line in lines]
         wanted = ("GMKInstalled", "CallStarted", "FloorGranted", "FloorEnded", "CallEnded", "LoggedOff")
         assert [told.count(name) for name in wanted] == [1] * len(wanted)
-        before += await until(recording, "FloorIdle")
+        before += await lines_until(recording, "FloorIdle")
         recording.send_signal(signal.SIGINT)
-        rest = await until(recording, "Summary")
+        rest = await lines_until(recording, "Summary")
         assert await recording.wait() == 0
         assert rest[-1]["packets_dropped"] == {}
         assert rest[-1]["seconds_recorded"] == 1.0
@@ -159,9 +159,9 @@ async def test_a_rotated_key_is_fetched_when_media_comes_under_it(tmp_path: Path
         listener = configure(tmp_path, made, EVE, port)
         listener.write_text(listener.read_text().replace("refresh = 1.0", "refresh = 30.0"))
         recording = await start("listen", "--json", "--config", str(listener), "--group", GROUP)
-        before = await until(recording, "CallStarted")
+        before = await lines_until(recording, "CallStarted")
         if "GMKInstalled" not in {line["event"] for line in before}:
-            await until(recording, "GMKInstalled")
+            await lines_until(recording, "GMKInstalled")
         # Somebody leaves the group, and with it the key that everybody held.
         await made.put(document(DAN, EVE, f"sip:ann@{HOME}"))
         await made.put(document(DAN, EVE))
@@ -169,9 +169,9 @@ async def test_a_rotated_key_is_fetched_when_media_comes_under_it(tmp_path: Path
         saying = await start("talk", "--config", str(talker), "--group", GROUP)
         await saying.communicate()
         assert saying.returncode == 0
-        await until(recording, "GMKInstalled")
+        await lines_until(recording, "GMKInstalled")
         recording.send_signal(signal.SIGINT)
-        rest = await until(recording, "Summary")
+        rest = await lines_until(recording, "Summary")
         assert await recording.wait() == 0
         assert rest[-1]["media_heard"] > 0
         assert set(rest[-1]["packets_dropped"]) == {"keyring.unknown"}

@@ -18,9 +18,10 @@ import pytest
 
 from mcsec.keys.records import Happening, Record, decode
 from mcsec.lab.ports import free_port
-from support.client_process import configure, start, until
+from support.client_process import configure, lines_until, start
 from support.postgresql import PROGRAM, PostgreSql, postgresql
 from support.sip_domain import USERS, find_kms, make
+from support.waiting import patience, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
 MCSEC = Path(sys.executable).with_name("mcsec")
@@ -49,9 +50,7 @@ async def ready(found: Process, directory: Path, name: str = "server", within: f
 
 
 async def told(directory: Path, event: str) -> None:
-    async with asyncio.timeout(20):
-        while f'"{event}"' not in (directory / "server.log").read_text():
-            await asyncio.sleep(0.05)
+    await until(lambda: f'"{event}"' in (directory / "server.log").read_text())
 
 
 def duties(directory: Path) -> list[str]:
@@ -108,7 +107,7 @@ async def test_a_server_that_hangs_is_followed_and_ends_when_it_wakes(tmp_path: 
             assert time.monotonic() - stopped < 3.0
             before = len(pair.records())
             one.send_signal(signal.SIGCONT)
-            async with asyncio.timeout(10):
+            async with patience():
                 assert await one.wait() == 1
             assert len(pair.records()) == before
         assert duties(pair.first) == ["DutyTaken", "DutyLost"]
@@ -123,19 +122,19 @@ async def test_a_killed_server_is_followed_and_nobody_is_served_twice_or_never(t
             await told(pair.second, "StandingBy")
             file = configure(pair.first, pair.kms, pair.port, *USERS, secure=True)
             client = await start("listen", "--json", "--config", str(file))
-            await until(client, "MuSiKInstalled")
+            await lines_until(client, "MuSiKInstalled")
             await told(pair.first, "MuSiKHeld")
             one.kill()
             killed = time.monotonic()
             await ready(two, pair.second)
             assert time.monotonic() - killed < 3.0
-            await until(client, "RegistrationChanged")
+            await lines_until(client, "RegistrationChanged")
             client.terminate()
             await client.wait()
             # A client that comes anew is served by the other one, with the keys of before.
             file.write_text(file.read_text().replace("{n}", "2"))
             client = await start("listen", "--json", "--config", str(file))
-            installed = await until(client, "MuSiKInstalled")
+            installed = await lines_until(client, "MuSiKInstalled")
             client.terminate()
             await client.wait()
         assert duties(pair.second) == ["StandingBy", "DutyTaken"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.client_process import configure, start, until
+from support.client_process import configure, lines_until, start
 from support.processes import entity, told
 from support.sip_domain import GROUP, USERS, find_kms, make
 
@@ -29,16 +29,16 @@ async def test_a_killed_server_is_the_same_to_its_clients(tmp_path: Path) -> Non
             file = configure(directory, address, port, USERS[0])
             file.write_text(file.read_text().replace('transport = "TCP"', 'transport = "UDP"'))
             client = await start("listen", "--json", "--config", str(file))
-            heard = await until(client, "MuSiKInstalled")
+            heard = await lines_until(client, "MuSiKInstalled")
             if heard[-1]["scope"] != GROUP:
-                heard += await until(client, "MuSiKInstalled")
+                heard += await lines_until(client, "MuSiKInstalled")
             await told(directory, "MuSiKHeld")
             server.kill()
             await server.wait()
         before = len(log.read_text())
         async with entity(directory, "server"):
             client.send_signal(signal.SIGINT)
-            lines = await until(client, "Summary")
+            lines = await lines_until(client, "Summary")
             assert await client.wait() == 0
             await told(directory, "ClientLeft")
         # Without a connection there was nothing to lose: the log-off is the first that the new server heard.

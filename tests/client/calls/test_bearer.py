@@ -21,6 +21,7 @@ from support.call_mcx import CallMcx, Leg
 from support.client_calls import PROFILE
 from support.mc_clients import ALICE, BOB, GROUP, Heard, pair
 from support.scripted_mcx import GENERAL, TMGI, ScriptedMcx, fresh_key
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +69,7 @@ async def test_both_paths_are_one_call() -> None:
         media = MulticastSender(MulticastGroup(ADDRESS, 42030))
         with general.sender, floor.sender, media:
             general(MAP)
-            await mcx.until(lambda: len(alice.of(ListeningReported)) == 2)
+            await until(lambda: len(alice.of(ListeningReported)) == 2)
 
             # Floor: the same Floor Taken by both paths is one event.
             leg.say(taken(1, leg.far.ssrc))
@@ -76,7 +77,7 @@ async def test_both_paths_are_one_call() -> None:
             floor(FloorIdle(ssrc=2, sequence_number=2))
             leg.say(FloorIdle(ssrc=leg.far.ssrc, sequence_number=2))
             leg.say(taken(3, leg.far.ssrc))
-            await mcx.until(lambda: len(alice.of(events.FloorTaken)) == 2)
+            await until(lambda: len(alice.of(events.FloorTaken)) == 2)
             assert [type(event) for event in alice.of(events.CallEvent)] == [
                 events.CallStarted,
                 events.FloorTaken,
@@ -94,26 +95,26 @@ async def test_both_paths_are_one_call() -> None:
                     leg.pass_on(packet.octets)
                 if number > 2:
                     media.send(packet)
-            await mcx.until(lambda: len(heard) == len(spoken))
+            await until(lambda: len(heard) == len(spoken))
             assert bytes(heard) == spoken
             assert not alice.of(PacketDropped)
 
             # Leaving leaves the subchannel too, and repeated maps do not bring it back.
             await call.leave()
-            await mcx.until(lambda: len(alice.of(ListeningReported)) == 3)
+            await until(lambda: len(alice.of(ListeningReported)) == 3)
             assert alice.of(ListeningReported)[-1].group == GROUP  # type: ignore[attr-defined]
             assert both.host.airwaves.groups == {MulticastGroup(*GENERAL)}
             general(MAP)
             general(UnmapGroupToBearer(ssrc=1, group_id="sip:other@a.example"))
             again = await mcx.invite(ALICE, GROUP)
             general(MAP)
-            await mcx.until(lambda: len(alice.of(ListeningReported)) == 4)
+            await until(lambda: len(alice.of(ListeningReported)) == 4)
             assert len(alice.of(GroupMapped)) == 2, "one for each call"
 
             # A call that the server releases likewise.
             assert again.sip is not None
             await again.sip.hang_up()
-            await mcx.until(lambda: len(alice.of(ListeningReported)) == 5)
+            await until(lambda: len(alice.of(ListeningReported)) == 5)
             assert both.host.airwaves.groups == {MulticastGroup(*GENERAL)}
 
 
@@ -127,13 +128,13 @@ async def test_unmapped_means_unicast_again() -> None:
         floor = OnAir(MulticastGroup(ADDRESS, 42032), musik, 2)
         with general.sender, floor.sender:
             general(MAP)
-            await mcx.until(lambda: len(alice.of(ListeningReported)) == 2)
+            await until(lambda: len(alice.of(ListeningReported)) == 2)
             floor(taken(1, 2))
-            await mcx.until(lambda: len(alice.of(events.FloorTaken)) == 1)
+            await until(lambda: len(alice.of(events.FloorTaken)) == 1)
             general(UnmapGroupToBearer(ssrc=1, group_id=GROUP))
-            await mcx.until(lambda: len(alice.of(ListeningReported)) == 3)
+            await until(lambda: len(alice.of(ListeningReported)) == 3)
             report = alice.of(ListeningReported)[-1]
             assert (report.listening, report.group) == (False, GROUP)  # type: ignore[attr-defined]
             leg.say(FloorIdle(ssrc=leg.far.ssrc, sequence_number=2))
-            await mcx.until(lambda: bool(alice.of(events.FloorIdle)))
+            await until(lambda: bool(alice.of(events.FloorIdle)))
         assert GROUP in alice.client.calls

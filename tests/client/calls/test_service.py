@@ -35,6 +35,7 @@ from mcsec.wire.rtcp.floor_values import DenyCause, FloorIndicator, RejectCause,
 from support.call_mcx import CallMcx
 from support.mc_clients import ALICE, BOB, GROUP, Heard, Pair, pair
 from support.scripted_mcx import PSI, Seen, fresh_key
+from support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 
@@ -82,9 +83,9 @@ async def test_calls_talks_and_leaves() -> None:
         heard = listen(bob.client.calls[GROUP])
         spoken = await call.talk(VOICE)
         assert spoken == 15
-        await mcx.until(lambda: len(heard) == len(VOICE))
+        await until(lambda: len(heard) == len(VOICE))
         assert heard == pcmu.decode(pcmu.encode(VOICE))
-        await mcx.until(lambda: bool(bob.of(events.FloorIdle)))
+        await until(lambda: bool(bob.of(events.FloorIdle)))
         assert [type(event) for event in alice.of(events.CallEvent)] == [
             events.CallStarted,
             events.FloorGranted,
@@ -107,12 +108,12 @@ async def test_is_called_automatically_and_hung_up_on() -> None:
     mcx = CallMcx()
     async with logged_on(mcx, BOB) as (_, (bob,)):
         leg = await mcx.invite(BOB, GROUP)
-        await mcx.until(lambda: bool(bob.of(events.CallStarted)))
+        await until(lambda: bool(bob.of(events.CallStarted)))
         (started,) = bob.of(events.CallStarted)
         assert started.inviter == "sip:ann@b.example"  # type: ignore[attr-defined]
         assert leg.sip is not None
         await leg.sip.hang_up()
-        await mcx.until(lambda: bool(bob.of(events.CallEnded)))
+        await until(lambda: bool(bob.of(events.CallEnded)))
         assert not bob.client.calls
 
 
@@ -125,7 +126,7 @@ async def test_a_late_joiner_hears_what_follows() -> None:
         assert late.engine.floor.may_request
         heard = listen(late)
         await call.talk(VOICE)
-        await mcx.until(lambda: len(heard) == len(VOICE))
+        await until(lambda: len(heard) == len(VOICE))
         assert heard == pcmu.decode(pcmu.encode(VOICE))
 
 
@@ -137,7 +138,7 @@ async def test_asks_with_the_invite_and_the_grant_overtakes_the_answer() -> None
         assert leg.terms is not None
         parameters = leg.terms.parameters
         assert (parameters.implicit_request, parameters.granted, parameters.priority) == (True, True, 7)
-        await call.until(lambda: call.may_talk, 5)
+        await call.until(lambda: call.may_talk, PATIENCE)
         assert await call.talk(VOICE) == 15
         assert FloorRequest not in {type(message) for message in leg.heard}
 
@@ -149,7 +150,7 @@ async def test_emergency_and_chat_are_said() -> None:
         (body,) = mcx.invites
         assert (body.info.session_type, body.info.emergency_ind) == ("chat", True)
         call.press()
-        await mcx.until(lambda: bool(mcx.legs[ALICE, GROUP].heard))
+        await until(lambda: bool(mcx.legs[ALICE, GROUP].heard))
         (request,) = mcx.legs[ALICE, GROUP].heard
         assert isinstance(request, FloorRequest)
         assert request.indicator == FloorIndicator.EMERGENCY
@@ -162,7 +163,7 @@ async def test_several_calls_at_once() -> None:
         second = await alice.client.call(other)
         assert first.engine.ssrc != second.engine.ssrc
         first.press()
-        await first.until(lambda: first.may_talk, 5)
+        await first.until(lambda: first.may_talk, PATIENCE)
         assert not second.may_talk
         with pytest.raises(WrongState):
             await alice.client.call(GROUP)
@@ -276,7 +277,7 @@ async def test_the_floor_is_denied() -> None:
         call = await alice.client.call(GROUP)
         leg = mcx.legs[ALICE, GROUP]
         talking = asyncio.ensure_future(call.talk(VOICE))
-        await mcx.until(lambda: bool(leg.heard))
+        await until(lambda: bool(leg.heard))
         cause = RejectCause(DenyCause.RECEIVE_ONLY, "listen")
         leg.say(FloorDeny(ssrc=leg.far.ssrc, cause=cause))
         with pytest.raises(FloorNotGranted, match="receive only"):
@@ -293,17 +294,17 @@ async def test_who_talks_before_the_others_came_waits_for_them() -> None:
         leg = mcx.legs[ALICE, GROUP]
         talking = asyncio.ensure_future(call.talk(VOICE))
         alone = FloorDeny(ssrc=leg.far.ssrc, cause=RejectCause(DenyCause.ONLY_ONE_PARTICIPANT))
-        await mcx.until(lambda: len(leg.heard) == 1)
+        await until(lambda: len(leg.heard) == 1)
         leg.say(alone)
-        await mcx.until(lambda: len(leg.heard) == 2)
+        await until(lambda: len(leg.heard) == 2)
         leg.say(FloorGranted(ssrc=leg.far.ssrc, duration=30, priority=1))
         assert await talking == 15
         # Whoever is alone for all the time that they would wait is told.
-        await mcx.until(lambda: isinstance(leg.heard[-1], FloorRelease))
+        await until(lambda: isinstance(leg.heard[-1], FloorRelease))
         leg.say(FloorIdle(ssrc=leg.far.ssrc, sequence_number=2))
         heard = len(leg.heard)
         talking = asyncio.ensure_future(call.talk(VOICE, within=0.05))
-        await mcx.until(lambda: len(leg.heard) > heard)
+        await until(lambda: len(leg.heard) > heard)
         leg.say(alone)
         with pytest.raises(FloorNotGranted, match=r"only one participant|not in time"):
             await talking
@@ -322,7 +323,7 @@ async def test_revoked_while_talking() -> None:
         call = await alice.client.call(GROUP)
         leg = mcx.legs[ALICE, GROUP]
         talking = asyncio.ensure_future(call.talk(speech.synthesise(2.0)))
-        await mcx.until(lambda: len(leg.media) > 2)
+        await until(lambda: len(leg.media) > 2)
         leg.say(FloorRevoke(ssrc=leg.far.ssrc, cause=RejectCause(RevokeCause.MEDIA_BURST_PRE_EMPTED)))
         said = await talking
         assert 2 < said < 100
@@ -389,10 +390,10 @@ async def test_who_registers_anew_asks_whether_its_call_goes_on(known: bool) -> 
         if not known:
             del mcx.endpoint.serving.usages[sip.dialog.id]
         lost.append(True)
-        await both.mcx.until(lambda: len(alice.of(Affiliated)) == 2)
+        await until(lambda: len(alice.of(Affiliated)) == 2)
         if known:
             await asyncio.sleep(0.1)
             assert call.state is CallState.IN_CALL
         else:
-            await both.mcx.until(lambda: not alice.client.calls)
+            await until(lambda: not alice.client.calls)
             assert call.state is CallState.OVER

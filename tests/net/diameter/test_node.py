@@ -24,6 +24,7 @@ from mcsec.wire.diameter.results import ResultCode
 from mcsec.wire.mb2.messages import APPLICATION, Gar, Gna, Gnr
 from support.nodes import BMSC, GCS, MCX, OPERATOR, answer_to, gar, gnr
 from support.sip_tls import TestAuthority
+from support.waiting import soon
 
 pytestmark = pytest.mark.anyio
 
@@ -87,7 +88,7 @@ async def two(
         gcs.serve(Gnr, lambda request: answer_to(request, GCS, MCX))
         async with gcs:
             if wait:
-                await asyncio.wait_for(gcs.until_open(BMSC), 5)
+                await soon(gcs.until_open(BMSC))
             yield Two(gcs, bmsc, events)
 
 

@@ -23,6 +23,7 @@ from mcsec.net.sip.session_timer import SessionTimer
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.timers import Timings
 from support.sip_raw import raw_server
+from support.waiting import patience, soon, until
 
 FAST = EndpointSettings(timings=Timings(t1=0.02, t2=0.08, t4=0.1))
 SDP = "application/sdp"
@@ -63,7 +64,7 @@ async def test_cancel_waits_for_a_sign_of_life() -> None:
     ):
         with pytest.raises(NoAnswer):
             await calling.invite(invite(), Hop("TCP", *address), ring=0.05)
-        await asyncio.wait_for(replies.get(), 2.0)
+        await soon(replies.get())
         assert seen == ["INVITE", "CANCEL", "ACK"]
 
 
@@ -95,7 +96,7 @@ async def test_forked_answers_make_one_call() -> None:
     ):
         call = await calling.invite(invite(), Hop("TCP", *address))
         assert call.dialog.id.remote_tag == "one"
-        await asyncio.wait_for(done.wait(), 2.0)
+        await soon(done.wait())
         assert sorted(seen) == [("ACK", "one"), ("ACK", "one"), ("ACK", "two"), ("BYE", "two")]
         assert call.state is CallState.CONFIRMED
 
@@ -149,9 +150,7 @@ async def test_a_2xx_to_a_reinvite_that_comes_again_is_acknowledged_again() -> N
     async with phone() as (other, call, _):
         other.repeat = 3
         assert (await call.reinvite(b"x", SDP)).status == 200
-        async with asyncio.timeout(1.0):
-            while other.methods().count("ACK") < 4:
-                await asyncio.sleep(0.005)
+        await until(lambda: other.methods().count("ACK") >= 4)
         acks = [request for request in other.got if request.method == "ACK"]
         assert [ack.cseq.number for ack in acks] == [1, 2, 2, 2]
         assert len({ack.vias[0].branch for ack in acks[1:]}) == 1
@@ -167,9 +166,7 @@ async def test_a_refresh_that_fails_ends_the_call(status: int, ended: bool) -> N
         assert call.ended.is_set() is ended
         if ended:
             assert str(status) in call.reason
-            async with asyncio.timeout(1.0):
-                while "BYE" not in other.methods():
-                    await asyncio.sleep(0.005)
+            await until(lambda: "BYE" in other.methods())
         call._session_due()
 
 
@@ -213,11 +210,9 @@ async def test_a_reinvite_of_theirs_that_is_not_acknowledged_ends_the_call() -> 
         say(dialog.request("INVITE"))
         # An ACK for another INVITE stops nothing.
         say(dialog.ack(broken))
-        await asyncio.wait_for(call.ended.wait(), 4.0)
+        await soon(call.ended.wait())
         assert call.reason == "the answer was not acknowledged"
-        async with asyncio.timeout(1.0):
-            while "BYE" not in other.methods():
-                await asyncio.sleep(0.005)
+        await until(lambda: "BYE" in other.methods())
 
 
 @pytest.mark.anyio
@@ -228,14 +223,13 @@ async def test_a_caller_that_gives_up_as_the_answer_comes_hangs_up() -> None:
         Endpoint(lambda request, peer: make_response(request, 200), FAST) as calling,
     ):
         task = asyncio.create_task(calling.invite(invite(), Hop("TCP", *address)))
-        async with asyncio.timeout(1.0):
+        async with patience():
+            # In the very turn of the loop in which the answer makes a call, and the task has not heard of it.
             while not calling.serving.usages:
                 await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        async with asyncio.timeout(1.0):
-            while "BYE" not in other.methods():
-                await asyncio.sleep(0.005)
+        await until(lambda: "BYE" in other.methods())
 
 
 @pytest.mark.anyio
@@ -249,9 +243,7 @@ async def test_a_contact_that_cannot_be_reached_is_told_and_costs_nothing_else()
         Endpoint(lambda request, peer: make_response(request, 200), FAST, on_event=events.append) as calling,
     ):
         call = await calling.invite(invite(), Hop("TCP", *address))
-        async with asyncio.timeout(1.0):
-            while not any(isinstance(event, DeliveryFailed) for event in events):
-                await asyncio.sleep(0.005)
+        await until(lambda: any(isinstance(event, DeliveryFailed) for event in events))
         await call.hang_up()
         assert other.methods() == ["INVITE"]
         assert not [event for event in events if isinstance(event, HandlerFailed)]

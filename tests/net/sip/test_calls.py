@@ -26,6 +26,7 @@ from mcsec.net.sip.peer import Hop, Peer
 from mcsec.net.sip.session_timer import SessionTimer
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.timers import Timings
+from support.waiting import soon, until
 
 FAST = EndpointSettings(timings=Timings(t1=0.02, t2=0.08, t4=0.1))
 SDP = "application/sdp"
@@ -88,19 +89,18 @@ async def test_a_call_from_ringing_to_bye(transport: str) -> None:
         )
         assert (call.state, call.remote_body) == (CallState.CONFIRMED, b"answer")
         assert heard == [180]
-        await asyncio.wait_for(_has(bob.calls), 1.0)
+        await _has(bob.calls)
         theirs = bob.calls[0]
         assert (theirs.state, theirs.remote_body) == (CallState.CONFIRMED, b"offer")
         await call.hang_up()
-        await asyncio.wait_for(theirs.ended.wait(), 1.0)
+        await soon(theirs.ended.wait())
         assert (call.reason, theirs.reason) == ("we hung up", "they hung up")
         with pytest.raises(WrongState):
             await call.hang_up()
 
 
 async def _has(things: list[Call]) -> None:
-    while not things:
-        await asyncio.sleep(0.001)
+    await until(lambda: things)
 
 
 @pytest.mark.anyio
@@ -109,7 +109,7 @@ async def test_the_called_side_hangs_up_by_the_connection_of_the_caller() -> Non
         call = await calling.invite(invite(), hop)
         await _has(bob.calls)
         await bob.calls[0].hang_up()
-        await asyncio.wait_for(call.ended.wait(), 1.0)
+        await soon(call.ended.wait())
         assert call.reason == "they hung up"
 
 
@@ -161,13 +161,14 @@ async def test_a_call_that_nobody_wants_any_more_is_cancelled(transport: str) ->
             raise
 
     async with pair(ring, transport=transport) as (_, calling, hop, _):
-        task = asyncio.create_task(calling.invite(invite(), hop))
-        await asyncio.wait_for(ringing.wait(), 1.0)
-        await asyncio.sleep(0.01)
+        heard: list[Response] = []
+        task = asyncio.create_task(calling.invite(invite(), hop, on_provisional=heard.append))
+        await soon(ringing.wait())
+        await until(lambda: heard)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(stopped.wait(), 1.0)
+        await soon(stopped.wait())
         with pytest.raises(NoAnswer):
             await calling.invite(invite(), hop, ring=0.05)
 
@@ -185,8 +186,8 @@ async def test_a_2xx_that_crosses_the_cancel_is_acknowledged_and_ended() -> None
     async with pair(late, bob=bob) as (_, calling, hop, _):
         with pytest.raises(NoAnswer):
             await calling.invite(invite(), hop, ring=0.05)
-        await asyncio.wait_for(_has(bob.calls), 1.0)
-        await asyncio.wait_for(bob.calls[0].ended.wait(), 1.0)
+        await _has(bob.calls)
+        await soon(bob.calls[0].ended.wait())
         assert bob.calls[0].reason == "they hung up"
 
 
@@ -246,20 +247,21 @@ async def test_a_session_timer_is_kept_by_the_refresher() -> None:
         bob.calls.append(await incoming.accept(body=b"answer", content_type=SDP))
 
     bob = Bob()
-    async with pair(answer, bob=bob) as (_, calling, hop, _):
+    async with pair(answer, bob=bob) as (_, calling, hop, called):
         call = await calling.invite(invite(), hop, session_interval=1800)
         await _has(bob.calls)
         assert (call._timer, bob.calls[0]._timer) == (SessionTimer(1800, True), SessionTimer(1800, False))
-        for either in (call, bob.calls[0]):
-            either._session_due()
-            await asyncio.sleep(0.1)
-            if either is call:
-                # Ours to refresh: a re-INVITE, and the call goes on.
-                assert call.state is bob.calls[0].state is CallState.CONFIRMED
-                assert bob.calls[0].remote_body == b"offer"
+        # Ours to refresh: a re-INVITE with its ACK, and the call goes on.
+        before = called.counters.requests_received
+        call._session_due()
+        await until(lambda: called.counters.requests_received == before + 2)
+        assert call.state is bob.calls[0].state is CallState.CONFIRMED
+        assert bob.calls[0].remote_body == b"offer"
         # Theirs to refresh, and it did not come: the call is over on both sides.
+        bob.calls[0]._session_due()
+        await soon(bob.calls[0].ended.wait())
         assert bob.calls[0].reason == "the session was not refreshed"
-        await asyncio.wait_for(call.ended.wait(), 1.0)
+        await soon(call.ended.wait())
 
 
 @pytest.mark.anyio
@@ -307,7 +309,7 @@ async def test_an_answer_without_ack_is_repeated_and_the_call_ends() -> None:
             bool(got.append(decode(octets))) if b" 200 " in octets[:12] else False
         )  # type: ignore[arg-type,func-returns-value]  # counts, takes nothing
         assert (await calling.request(invitation, hop)).status == 200
-        await asyncio.wait_for(failed.wait(), 4.0)
+        await soon(failed.wait())
         assert len(got) > 5
         assert len({response.to.tag for response in got}) == 1
         assert not [event for event in bob.events if isinstance(event, HandlerFailed)]
@@ -359,7 +361,7 @@ async def test_an_incoming_call_is_settled_once() -> None:
     async with pair(handler) as (_, calling, hop, _):
         with pytest.raises(CallRefused):
             await calling.invite(invite(), hop)
-        await asyncio.wait_for(done.wait(), 1.0)
+        await soon(done.wait())
 
 
 @pytest.mark.anyio

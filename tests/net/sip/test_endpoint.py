@@ -27,6 +27,7 @@ from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.sip.vetting import Abilities
 from mcsec.net.sip.window import WindowSettings
 from support.sip_pair import BODY, FAST, Server, message, pair, raw
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -69,17 +70,21 @@ async def test_the_window_holds_senders_back() -> None:
     async def slow(request: Request, peer: Peer) -> Response:
         nonlocal most
         most = max(most, server.serving.busy)
+        await go_on.wait()
         await asyncio.sleep(0.005)
         return make_response(request, 200)
 
+    go_on = asyncio.Event()
     settings = EndpointSettings(timings=FAST, window=WindowSettings(initial=5, most=5))
     async with Endpoint(slow) as server, Endpoint(slow, settings) as asking:
         _, port = await server.listen("TCP", "127.0.0.1")
         hop = Hop("TCP", "127.0.0.1", port)
         tasks = [asyncio.create_task(asking.request(message(), hop)) for _ in range(40)]
-        await asyncio.sleep(0.01)
+        # All are under way, and the last ten still wait for room.
+        await until(lambda: server.serving.busy == 5)
         for task in tasks[-10:]:
             task.cancel()
+        go_on.set()
         done = await asyncio.gather(*tasks, return_exceptions=True)
         assert sum(isinstance(result, Response) for result in done) == 30
         assert most == 5
@@ -96,7 +101,7 @@ async def test_handlers_that_fail_are_answered_for() -> None:
         if word == "bug":
             raise RuntimeError("secret text")
         if word == "slow":
-            await asyncio.sleep(10)
+            await asyncio.sleep(60)
         if word == "provisional":
             return make_response(request, 180)
         if word == "broken":
@@ -150,15 +155,17 @@ async def test_the_same_request_by_two_ways_is_answered_once() -> None:
     gate = asyncio.Event()
 
     async def handler(request: Request, peer: Peer) -> Response:
+        arrived.append(request)
         await gate.wait()
         return make_response(request, 200)
 
+    arrived: list[Request] = []
     async with Endpoint(handler) as server, Endpoint(handler) as asking:
         _, port = await server.listen("TCP", "127.0.0.1")
         hop = Hop("TCP", "127.0.0.1", port)
         request = message()
         first = asyncio.create_task(asking.request(request, hop))
-        await asyncio.sleep(0.02)
+        await until(lambda: arrived)
         assert (await asking.request(request, hop)).status == 482
         gate.set()
         assert (await first).status == 200
@@ -176,7 +183,7 @@ async def test_overload_is_answered_503_with_a_time() -> None:
         _, port = await server.listen("TCP", "127.0.0.1")
         hop = Hop("TCP", "127.0.0.1", port)
         waiting = [asyncio.create_task(asking.request(message(), hop)) for _ in range(2)]
-        await asyncio.sleep(0.02)
+        await until(lambda: server.serving.busy == 2)
         refused = await asking.request(message(), hop)
         assert (refused.status, refused.headers.get("Retry-After")) == (503, "5")
         gate.set()
@@ -264,7 +271,7 @@ async def test_closing_fails_our_own_requests() -> None:
         _, port = await server.listen("TCP", "127.0.0.1")
         async with Endpoint(never) as asking:
             task = asyncio.create_task(asking.request(message(), Hop("TCP", "127.0.0.1", port)))
-            await asyncio.sleep(0.02)
+            await until(lambda: server.serving.busy)
         with pytest.raises(Unreachable):
             await task
         await server.close(0.0)

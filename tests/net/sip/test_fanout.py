@@ -22,6 +22,7 @@ from mcsec.net.sip.template import Branches, MessageTemplate, via_line
 from mcsec.net.sip.timers import Timings
 from mcsec.net.sip.window import WindowSettings
 from support.sip_raw import raw_server
+from support.waiting import until
 
 FAST = Timings(t1=0.05, t2=0.2, t4=0.2)
 ICSI = '*;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.mcptt";require;explicit'
@@ -224,8 +225,9 @@ async def test_a_cancelled_fan_out_leaves_nothing_behind() -> None:
             await sender.listen("UDP", "127.0.0.1")
             deliveries = [Delivery(f"sip:user{n}@mc.example", b"x", hop) for n in range(100)]
             task = asyncio.create_task(sender.fan_out(TEMPLATE, deliveries, lambda outcome: None))
-            await asyncio.sleep(0.05)
-            assert sender.core.gates.of(("UDP", *silent.getsockname())).window.in_flight == 32
+            gate = sender.core.gates.of(("UDP", *silent.getsockname()))
+            await until(lambda: gate.window.in_flight >= 32)
+            assert gate.window.in_flight == 32
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -11,7 +11,14 @@ import pytest
 from mcsec.net.sip.compose import make_request, make_response, new_branch
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.errors import NoAnswer, Unreachable
-from mcsec.net.sip.events import DeliveryFailed, HandlerFailed, RequestRejected, ResponseUnmatched, SipEvent
+from mcsec.net.sip.events import (
+    ConnectionClosed,
+    DeliveryFailed,
+    HandlerFailed,
+    RequestRejected,
+    ResponseUnmatched,
+    SipEvent,
+)
 from mcsec.net.sip.fanout import Delivery, Outcome
 from mcsec.net.sip.invited import IncomingCall
 from mcsec.net.sip.message import Request, Response, decode, encode
@@ -22,6 +29,7 @@ from mcsec.net.sip.streams import MOST_WAITING
 from mcsec.net.sip.template import MessageTemplate
 from mcsec.net.sip.timers import Timings
 from support.sip_raw import RawUdp, raw_server
+from support.waiting import patience, soon, until
 
 pytestmark = pytest.mark.anyio
 
@@ -93,21 +101,19 @@ async def test_an_answer_finds_its_way_when_the_connection_is_gone() -> None:
     events: list[SipEvent] = []
     async with raw_server(take) as (host, back), Endpoint(slow, FAST, on_event=events.append) as endpoint:
         _, port = await endpoint.listen("TCP", "127.0.0.1")
-        for where, reached in ((back, True), (1, False)):
+        for number, (where, reached) in enumerate(((back, True), (1, False)), start=1):
             arrived.clear()
             closed.clear()
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(encode(message(("Via", f"SIP/2.0/TCP {host}:{where};branch={new_branch()}"))))
-            await asyncio.wait_for(arrived.wait(), 1.0)
+            await soon(arrived.wait())
             writer.close()
             await writer.wait_closed()
-            await asyncio.sleep(0.02)
+            await until(lambda number=number: len(_of(ConnectionClosed, events)) == number)
             closed.set()
             if reached:
-                assert (await asyncio.wait_for(answers.get(), 1.0)).startswith(b"SIP/2.0 200")
-        async with asyncio.timeout(1.0):
-            while not any(isinstance(event, DeliveryFailed) for event in events):
-                await asyncio.sleep(0.005)
+                assert (await soon(answers.get())).startswith(b"SIP/2.0 200")
+        await until(lambda: _of(DeliveryFailed, events))
 
 
 async def test_a_peer_that_does_not_read_is_cut() -> None:
@@ -125,8 +131,7 @@ async def test_a_peer_that_does_not_read_is_cut() -> None:
 
         with pytest.raises(Unreachable):
             await fill()
-        await asyncio.sleep(0.01)
-        assert not endpoint.core.transport.usable(peer)
+        await until(lambda: not endpoint.core.transport.usable(peer))
         with pytest.raises(Unreachable):
             endpoint.core.transport.send(block, peer)
 
@@ -156,9 +161,7 @@ async def test_a_slow_reader_slows_the_fan_out_down() -> None:
         stuck = asked
         assert stuck < 32
         read.set()
-        async with asyncio.timeout(2.0):
-            while asked == stuck:
-                await asyncio.sleep(0.01)
+        await until(lambda: asked != stuck)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -179,9 +182,9 @@ async def test_in_all_no_more_than_allowed_is_on_the_way() -> None:
             task = asyncio.create_task(
                 sender.fan_out(MessageTemplate.of(message()), deliveries, outcomes.append)
             )
-            await asyncio.sleep(0.05)
+            await until(lambda: len(sender._fast) >= 10)
             assert len(sender._fast) == 10
-            async with asyncio.timeout(6.0):
+            async with patience():
                 await task
             assert all(isinstance(outcome.error, NoAnswer) for outcome in outcomes)
             assert len(outcomes) == 20
@@ -210,11 +213,14 @@ async def test_a_provisional_answer_slows_the_fan_out_s_retransmissions() -> Non
             await asyncio.sleep(0.02)
             assert outcomes == []
             raw.send(encode(make_response(request, 200)))
-            await asyncio.wait_for(task, 1.0)
+            await soon(task)
             assert outcomes[0].status == 200
             raw.send(encode(make_response(request, 200)))
-            await asyncio.sleep(0.02)
-            assert sender.counters.unmatched == 1
+            await until(lambda: sender.counters.unmatched == 1)
+
+
+def _of(kind: type[SipEvent], events: list[SipEvent]) -> list[SipEvent]:
+    return [event for event in events if isinstance(event, kind)]
 
 
 def _request(octets: bytes) -> Request:
@@ -274,9 +280,7 @@ async def test_an_invite_that_nobody_answers() -> None:
             # Given up before any sign of life: nothing is sent, and it is forgotten in time.
             with pytest.raises(NoAnswer):
                 await calling.invite(make_request("INVITE", "sip:b@h", from_="sip:a@h"), hop, ring=0.02)
-            async with asyncio.timeout(3.0):
-                while len(calling.core.layer):
-                    await asyncio.sleep(0.02)
+            await until(lambda: not calling.core.layer)
 
 
 async def test_a_cancel_without_final_answer_is_given_up() -> None:
@@ -285,18 +289,16 @@ async def test_a_cancel_without_final_answer_is_given_up() -> None:
         await calling.listen("UDP", "127.0.0.1")
         with RawUdp() as raw:
             hop = Hop("UDP", *raw.address)
-            task = asyncio.create_task(
-                calling.invite(make_request("INVITE", "sip:b@h", from_="sip:a@h"), hop)
-            )
+            heard: list[Response] = []
+            invitation = make_request("INVITE", "sip:b@h", from_="sip:a@h")
+            task = asyncio.create_task(calling.invite(invitation, hop, on_provisional=heard.append))
             octets = await raw.receive()
             raw.send(encode(make_response(_request(octets), 180)))
-            await asyncio.sleep(0.02)
+            await until(lambda: heard)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            async with asyncio.timeout(4.0):
-                while len(calling.core.layer):
-                    await asyncio.sleep(0.02)
+            await until(lambda: not calling.core.layer)
 
 
 async def test_a_2xx_that_makes_no_dialog_is_an_error() -> None:
@@ -334,7 +336,7 @@ async def test_connections_are_reached_by_name_once() -> None:
         )
         assert first == second
         client.core.transport.cut(first)
-        await asyncio.sleep(0.02)
+        await until(lambda: not client.core.transport.usable(first))
         assert (await client.core.transport.reach(hop)).flow != first.flow
 
 

@@ -26,6 +26,7 @@ from mcsec.net.sip.subscription_states import (
     SubscriptionState,
 )
 from mcsec.net.sip.timers import Timings
+from support.waiting import soon, until
 
 FAST = EndpointSettings(timings=Timings(t1=0.02, t2=0.08, t4=0.1))
 
@@ -68,12 +69,6 @@ async def pair(
         _, port = await notifier.listen(transport, "127.0.0.1")
         await watcher.listen("UDP", "127.0.0.1")
         yield bob, watcher, Hop(transport, "127.0.0.1", port), notifier
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(2.0):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 @pytest.mark.anyio
@@ -190,7 +185,7 @@ async def test_without_notify_it_ends() -> None:
 
     async with pair(silent) as (_, watcher, hop, _):
         subscription = await watcher.subscribe(subscribe(), lambda notification: None, hop)
-        await asyncio.wait_for(subscription.ended.wait(), 4.0)
+        await soon(subscription.ended.wait())
         assert subscription.reason == "no NOTIFY came"
 
 

@@ -20,11 +20,13 @@ from mcsec.net.sip.events import (
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Hop, Peer, Trust
 from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.sip.streams import StreamConnection
 from mcsec.net.sip.transport import TransportSettings
 from mcsec.net.sip.udp import Receive, UdpSocket
 from support.sip_pair import FAST, Server, message, pair, raw
 from support.sip_raw import raw_server
 from support.sip_tls import TestAuthority
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -200,11 +202,21 @@ async def test_a_silent_peer_is_noticed_by_ping() -> None:
         assert got.is_set()
 
 
-async def test_pings_keep_a_good_connection() -> None:
-    settings = TransportSettings(ping=0.03, pong=0.2)
+async def test_pings_keep_a_good_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = TransportSettings(ping=0.03, pong=0.5)
+    pings: list[float] = []
+    ping = StreamConnection.ping
+
+    def noted(connection: StreamConnection, now: float) -> None:
+        if connection.pinged is None:
+            pings.append(now)
+        ping(connection, now)
+
+    monkeypatch.setattr(StreamConnection, "ping", noted)
     async with pair("TCP", transport=settings) as (server, asking, hop):
         await asking.request(message(), hop)
-        await asyncio.sleep(0.3)
+        # Each but the last was answered, and the first of them longer ago than a peer may be silent.
+        await until(lambda: len(pings) > 3 and pings[-1] - pings[0] > settings.pong)
         await asking.request(message(), hop)
         assert sum(isinstance(event, ConnectionOpened) for event in server.events) == 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 
@@ -13,6 +12,7 @@ from mcsec.net.sip.errors import Unreachable
 from mcsec.net.sip.peer import Hop, certificate_names, contact_uri
 from mcsec.net.sip.udp import UdpSocket
 from mcsec.net.sip.uri import Uri
+from support.waiting import until
 
 
 class FullSocket:
@@ -49,13 +49,12 @@ async def test_a_full_socket_queues_a_little_and_loses_the_rest() -> None:
         sender.send(b"%d" % number, *receiver.address)
     assert sender.lost == 44
     full.full = False
-    await asyncio.sleep(0.05)
+    await until(lambda: len(got) >= 256)
     assert got == [b"%d" % number for number in range(256)]
     full.full = True
     sender.send(b"unreachable", *receiver.address)
     full.failure = OSError(errno.ENETUNREACH, "no way")
-    await asyncio.sleep(0.02)
-    assert sender.lost == 45
+    await until(lambda: sender.lost == 45)
     with pytest.raises(Unreachable, match="no way"):
         sender.send(b"x", *receiver.address)
     full.failure = None

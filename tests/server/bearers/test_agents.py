@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -29,6 +28,7 @@ from mcsec.server.bearers.service import GcsAs
 from mcsec.wire.mb2.messages import APPLICATION, Gaa, Gar
 from support.bmsc import config
 from support.nodes import BMSC, GCS, MCX, OPERATOR
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -56,11 +56,6 @@ class Network:
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -103,34 +98,34 @@ async def network() -> AsyncIterator[tuple[Network, GcsAs]]:
 
 async def test_one_way_is_enough() -> None:
     async with network() as (made, gcs_as):
-        await made.until(lambda: len(made.of(PathUp)) == 2)
+        await until(lambda: len(made.of(PathUp)) == 2)
         gcs_as.want("one", Wish((1,)))
-        await made.until(lambda: made.of(BearerActive))
+        await until(lambda: made.of(BearerActive))
         first, gar = made.seen[0]
         assert (gar.destination_host, gar.destination_realm) == (BMSC, OPERATOR)
         await made.agents[first].abort()
-        await made.until(lambda: made.of(PathDown))
+        await until(lambda: made.of(PathDown))
         gcs_as.modify("one", Wish((1, 2)))
-        await made.until(lambda: made.of(BearerModified))
+        await until(lambda: made.of(BearerModified))
         assert made.seen[-1][0] != first
         assert made.of(BearerLost) == []
         (other,) = set(AGENTS) - {first}
         await made.agents[other].abort()
-        await made.until(lambda: made.of(BearerLost))
+        await until(lambda: made.of(BearerLost))
         (moved,) = made.of(ListenersToUnicast)
         assert not moved.then_release
 
 
 async def test_what_a_peer_must_not_send_is_told() -> None:
     async with network() as (made, gcs_as):
-        await made.until(lambda: len(made.of(PathUp)) == 2)
+        await until(lambda: len(made.of(PathUp)) == 2)
         gcs_as.want("one", Wish((1,)))
-        await made.until(lambda: made.of(BearerActive))
+        await until(lambda: made.of(BearerActive))
         line = next(iter(made.agents[AGENTS[0]]._lines.values()))
         # A GNR (8388663) of MB2-C without a single AVP: the answer says 5005, and nothing changes.
         header = bytes.fromhex("01000014c080003701000077") + bytes(8)
         line.transport.write(header)
-        await made.until(lambda: made.of(MessageRefused))
+        await until(lambda: made.of(MessageRefused))
         assert made.of(MessageRefused)[0].host == AGENTS[0]
         assert gcs_as.node.counters[made.of(MessageRefused)[0].code] == 1
         assert gcs_as.find("one").state.on_air

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from support.mc_server import ALICE, BEARER, BOB, GROUP, Running, clients, runni
 from support.nodes import BMSC, GCS, MCX, OPERATOR
 from support.scripted_mcx import GENERAL
 from support.sip_tls import TestAuthority
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -56,11 +56,6 @@ class Domain:
     def engine(self) -> Any:
         return self.mcx.server.function.engine
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(15):
-            while not condition():
-                await asyncio.sleep(0.005)
-
     async def on_air(self) -> KeyId:
         """Waits until the bearer is announced and its key held by both; the MSCCK's identifier."""
 
@@ -71,7 +66,7 @@ class Domain:
                 return False
             return all(rotation.audience.holds(name, rotation.sending.key_id) for name in self.heard)
 
-        await self.until(ready)
+        await until(ready)
         found: KeyId = self.engine.keydown.msccks[str(self.joint.on_air["one"].tmgi)].sending.key_id
         return found
 
@@ -119,7 +114,7 @@ async def domain(directory: Path) -> AsyncIterator[Domain]:
                 await one.client.log_on([GROUP])
             joint.want(PLAN)
             await found.on_air()
-            await found.until(lambda: len(mcx.of(KeyHeld)) >= 4)
+            await until(lambda: len(mcx.of(KeyHeld)) >= 4)
             found.listen()
             yield found
 
@@ -131,11 +126,11 @@ async def test_a_bearer_on_the_air_is_announced_and_carries_the_floor(tmp_path: 
         assert sent.key.key_id.tag is PurposeTag.MUSIK
         here.gcs.modify("one", Wish(areas=(1, 2)))
         tmgi = str(here.joint.on_air["one"].tmgi)
-        await here.until(lambda: here.mcx.server.function.bearers[tmgi].areas == (1, 2))
+        await until(lambda: here.mcx.server.function.bearers[tmgi].areas == (1, 2))
         (sent,) = await here.say()
         assert isinstance(sent, OnBearer), "a change moves nobody"
         alice = here.heard[ALICE]
-        await here.until(lambda: len(alice.of(BearerAnnounced)) > 1)
+        await until(lambda: len(alice.of(BearerAnnounced)) > 1)
 
 
 async def test_a_bmsc_killed_in_mid_call_leaves_nobody_without_floor(tmp_path: Path) -> None:
@@ -144,11 +139,11 @@ async def test_a_bmsc_killed_in_mid_call_leaves_nobody_without_floor(tmp_path: P
         # It comes back without its state, so the same TMGI may be given again.
         await here.bmsc.restart(keep_state=False, abruptly=True)
         began = time.monotonic()
-        await here.until(lambda: any(isinstance(event, ListenersToUnicast) for event in here.happened))
+        await until(lambda: any(isinstance(event, ListenersToUnicast) for event in here.happened))
         here.check_told(await here.say())
         assert time.monotonic() - began < 1
-        await here.until(lambda: here.heard[ALICE].of(BearerCancelled))
-        await here.until(lambda: here.joint.on_air)
+        await until(lambda: here.heard[ALICE].of(BearerCancelled))
+        await until(lambda: here.joint.on_air)
         await here.joint.settled()
         assert await here.on_air() != first
         # Until a client says that it hears the new bearer it keeps its unicast.
@@ -166,7 +161,7 @@ async def test_a_bearer_that_is_given_up_is_empty_before_it_ends(tmp_path: Path)
         sent = await here.say()
         assert all(isinstance(one, ToClient) for one in sent)
         here.check_told(sent)
-        await here.until(lambda: any(isinstance(event, BearerReleased) for event in here.happened))
+        await until(lambda: any(isinstance(event, BearerReleased) for event in here.happened))
         assert not here.bmsc.engine.bearers.all
         await here.joint.settled()
         assert here.mcx.server.function.bearers[str(tmgi)].withdrawn
@@ -182,7 +177,7 @@ async def test_what_was_announced_before_a_restart_serves_nobody(tmp_path: Path)
         await mcx.server.make_musik(Scope.of(GROUP))
         await alice.client.log_on([GROUP])
         await mcx.server.announce(BEARER)
-        await mcx.until(lambda: len(mcx.of(KeyHeld)) == 2)
+        await until(lambda: len(mcx.of(KeyHeld)) == 2)
         mcx.server.function.engine.listens(ALICE, BEARER.tmgi, GROUP, time.time())
         async with Joint(mcx.server, lambda event: None, time.time) as joint:
             await joint.settled()
@@ -196,11 +191,11 @@ async def test_what_was_announced_before_a_restart_serves_nobody(tmp_path: Path)
 async def test_a_group_with_two_bearers_hears_each_message_once_on_each(tmp_path: Path) -> None:
     async with domain(tmp_path) as here:
         here.joint.want(Plan("two", Wish(areas=(2,)), GENERAL[0], GENERAL[1] + 10))
-        await here.until(lambda: "two" in here.joint.on_air)
+        await until(lambda: "two" in here.joint.on_air)
         await here.joint.settled()
         one, two = here.joint.on_air["one"].tmgi, here.joint.on_air["two"].tmgi
         rotation = here.engine.keydown.msccks[str(two)]
-        await here.until(lambda: rotation.audience.holds(BOB, rotation.sending.key_id))
+        await until(lambda: rotation.audience.holds(BOB, rotation.sending.key_id))
         here.engine.listens_no_more(BOB, one, None, time.time())
         here.engine.listens(BOB, two, GROUP, time.time())
         first, second = await here.say()
@@ -222,7 +217,7 @@ async def test_a_call_gets_a_bearer_when_one_pays_and_gives_it_up_after(tmp_path
         demand = OnDemand(here.joint, [taken, others, ours])
         demand.happened(BearerWanted(1.0, GROUP, 2))
         demand.happened(BearerWanted(2.0, GROUP, 3))
-        await here.until(lambda: "call" in here.joint.on_air)
+        await until(lambda: "call" in here.joint.on_air)
         await here.joint.settled()
         assert here.joint.names == {"one", "call"}
         assert here.gcs.find("call").describe()["kind"] == "dynamic"
@@ -234,7 +229,7 @@ async def test_a_call_gets_a_bearer_when_one_pays_and_gives_it_up_after(tmp_path
         assert here.joint.names == {"one"}
         # It is there for the next call; one that an operator took away is missed by nobody.
         demand.happened(BearerWanted(5.0, GROUP, 2))
-        await here.until(lambda: "call" in here.joint.on_air)
+        await until(lambda: "call" in here.joint.on_air)
         here.joint.drop("call")
         await here.joint.released("call")
         demand.happened(BearerUnwanted(6.0, GROUP))

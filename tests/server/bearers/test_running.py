@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from mcsec.server.bearers.running import bearing
 from mcsec.server.calls.events import BearerUnwanted, BearerWanted
 from mcsec.server.config import Configuration
 from support.mc_server import GROUP, running
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -32,12 +31,6 @@ port = 42021
 dynamic = true
 qci = 66
 """
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_both_kinds_of_bearer_from_one_file(tmp_path: Path) -> None:

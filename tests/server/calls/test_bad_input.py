@@ -26,8 +26,9 @@ from mcsec.server.floor import FloorPolicy
 from mcsec.server.floor.events import MediaRefused
 from mcsec.wire import rtcp
 from mcsec.wire.rtcp.floor import FloorMessage, FloorRequest, FloorTaken
-from support.call_domains import Domain, User, domain, gmk_of, two_domains, until
+from support.call_domains import Domain, User, domain, gmk_of, two_domains
 from support.calls import ANN, BOB, CEM, DAN, GROUP, group
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 EVA = "sip:eva@b.example"

@@ -19,8 +19,9 @@ from mcsec.wire import rtcp
 from mcsec.wire.rtcp.floor import FloorMessage, FloorRequest, FloorTaken
 from mcsec.wire.rtcp.subchannel import UnmapGroupToBearer
 from support.call_domains import spk_between
-from support.call_story import Story, story, talk, until
+from support.call_story import Story, story, talk
 from support.calls import ANN, BOB, CEM, GROUP
+from support.waiting import until
 from support.wire import Wire, record
 
 pytestmark = pytest.mark.anyio

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,10 @@ import pytest
 from mcsec.client.calls.engine import SendFloor
 from mcsec.ids import KeyId
 from support.call_domains import domain, gmk_of
-from support.call_domains import until as wait
 from support.calls import BOB, DAN, GROUP, group
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
-until = partial(wait, seconds=30.0)
 
 
 async def test_a_request_under_the_csk_of_before_is_granted(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,10 @@ from mcsec.server.floor import Urgency
 from mcsec.wire.rtcp.floor import FloorAck, FloorMessage, FloorTaken
 from mcsec.wire.rtcp.floor_values import DenyCause, FloorIndicator, FloorMessageType, RevokeCause
 from support.call_domains import PATIENT, Domain, User, domain, gmk_of, two_domains
-from support.call_domains import until as wait
 from support.calls import ANN, BOB, DAN, GROUP
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
-until = partial(wait, seconds=30.0)
 EVA = "sip:eva@b.example"
 HOME = "b.example"
 

@@ -9,8 +9,9 @@ from weakref import ref
 
 import pytest
 
-from support.call_domains import domain, gmk_of, until
+from support.call_domains import domain, gmk_of
 from support.calls import BOB, DAN, GROUP, group
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

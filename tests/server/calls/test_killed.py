@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from mcsec.server.calls import events
-from support.call_domains import Domain, domain, gmk_of, until
+from support.call_domains import Domain, domain, gmk_of
 from support.calls import BOB, DAN, GROUP, group
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
 
 async def legs(made: Domain, count: int) -> None:
     """Waits until so many are written down."""
-    async with asyncio.timeout(15):
-        while len(await made.server.calls_left()) != count:
-            await asyncio.sleep(0.01)
+
+    async def there() -> bool:
+        return len(await made.server.calls_left()) == count
+
+    await until(there)
 
 
 async def test_legs_are_written_down_while_they_last(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from mcsec.keys.events import KeyFirstUsed
 from mcsec.server.calls import events
 from mcsec.server.calls.policy import CallPolicy
 from mcsec.server.calls.subchannel_states import SubchannelState
-from support.call_story import story, talk, until
+from support.call_story import story, talk
 from support.calls import ANN, BOB, CEM, GROUP
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,9 @@ from mcsec.ids import PurposeTag
 from mcsec.server.calls import events
 from mcsec.server.calls.groups import CallKind
 from mcsec.server.floor import Urgency
-from support.call_domains import Domain, User, domain, gmk_of, until
+from support.call_domains import Domain, User, domain, gmk_of
 from support.calls import BOB, DAN, GROUP, group
+from support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 VOICE = speech.synthesise(0.2)
@@ -55,7 +56,7 @@ async def test_a_chat_with_an_implicit_request(tmp_path: Path) -> None:
         bob, dan = await members(made, BOB, DAN)
         call = await bob.client.call(GROUP, chat=True)
         other = await dan.client.call(GROUP, chat=True, talk=True)
-        await other.until(lambda: other.may_talk, 5)
+        await other.until(lambda: other.may_talk, PATIENCE)
         assert other.state is CallState.IN_CALL
         other.release()
         await call.leave()
@@ -68,9 +69,9 @@ async def test_a_call_becomes_an_emergency_by_its_caller(tmp_path: Path) -> None
         bob, dan = await members(made, BOB, DAN)
         normal = await dan.client.call(GROUP)
         await until(lambda: GROUP in bob.client.calls)
-        await normal.until(lambda: made.of(events.CallEstablished) != [], 5)
+        await normal.until(lambda: made.of(events.CallEstablished) != [], PATIENCE)
         normal.press()
-        await normal.until(lambda: normal.may_talk, 5)
+        await normal.until(lambda: normal.may_talk, PATIENCE)
         # Who calls again comes in anew, now in an emergency, and takes the floor from who has it.
         await bob.client.calls[GROUP].leave()
         await until(lambda: not made.calls.focuses and not made.calls.servings)
@@ -79,9 +80,9 @@ async def test_a_call_becomes_an_emergency_by_its_caller(tmp_path: Path) -> None
         assert made.calls.focuses[GROUP].call.urgency is Urgency.EMERGENCY
         other = dan.client.calls[GROUP]
         other.press()
-        await other.until(lambda: other.may_talk, 5)
+        await other.until(lambda: other.may_talk, PATIENCE)
         urgent.press()
-        await urgent.until(lambda: urgent.may_talk, 10)
+        await urgent.until(lambda: urgent.may_talk, PATIENCE)
         assert not other.may_talk
 
 
@@ -96,5 +97,5 @@ async def test_a_client_that_begins_again_takes_its_own_place(tmp_path: Path) ->
         again = await dan.client.call(GROUP)
         await until(lambda: call.state is CallState.OVER)
         again.press()
-        await again.until(lambda: again.may_talk, 5)
+        await again.until(lambda: again.may_talk, PATIENCE)
         assert set(made.calls.focuses[GROUP].call.members) == {BOB, DAN, EVA}

@@ -14,8 +14,9 @@ from mcsec.ids import PurposeTag
 from mcsec.keys.key import Maker, Scope, make
 from mcsec.server.service import McServer
 from mcsec.server.signalling import Sent, ToClient
-from support.call_domains import domain, until
+from support.call_domains import domain
 from support.calls import group, idle
+from support.waiting import patience, until
 
 pytestmark = pytest.mark.anyio
 USERS = [f"sip:u{number}@b.example" for number in range(600)]
@@ -62,7 +63,7 @@ async def test_two_want_the_first_index_of_one_channel(tmp_path: Path) -> None:
     async with domain(tmp_path, "b.example", [group()]) as made:
         known(made.server)
         say = partial(made.server.function.engine.tell, USERS[0])
-        async with asyncio.timeout(15):
+        async with patience():
             sent = await asyncio.gather(*(made.server.send(partial(say, idle(number))) for number in (1, 2)))
         assert all(isinstance(one, ToClient) for one in sent)
 

@@ -13,8 +13,9 @@ from mcsec.wire import mc_bodies, multipart
 from mcsec.wire.mcptt_info import McpttInfo
 from mcsec.wire.sdp_mcptt import FloorParameters
 from mcsec.wire.xmlsec import XmlKeys
-from support.call_domains import Domain, domain, gmk_of, until
+from support.call_domains import Domain, domain, gmk_of
 from support.calls import BOB, DAN, GROUP, group
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 AUDIO = Audio("RTP/SAVP", ("0",), ())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,12 @@ from mcsec.server.calls.policy import CallPolicy
 from mcsec.server.events import ListeningReported
 from support.call_air import bearers
 from support.call_domains import Domain, User, gmk_of, two_domains
-from support.call_domains import until as wait
 from support.calls import ANN, BOB, CEM, DAN
 from support.sip_domain import free_port
 from support.sip_tls import TestAuthority
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
-until = partial(wait, seconds=30.0)
 FIRE, MEDIC = "sip:fire@b.example", "sip:medic@b.example"
 WHO = {FIRE: (ANN, BOB, CEM), MEDIC: (ANN, DAN)}
 TALKERS = {FIRE: BOB, MEDIC: DAN}

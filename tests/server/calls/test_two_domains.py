@@ -14,8 +14,9 @@ from mcsec.client.publishing import ServiceRefused
 from mcsec.ids import PurposeTag
 from mcsec.server.calls import events
 from mcsec.server.calls.policy import CallPolicy
-from support.call_domains import Domain, User, gmk_of, two_domains, until
+from support.call_domains import Domain, User, gmk_of, two_domains
 from support.calls import ANN, BOB, CEM, DAN, GROUP, group
+from support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 VOICE = speech.synthesise(0.2)
@@ -63,7 +64,7 @@ async def test_who_calls_in_the_home_domain_invites_the_other(tmp_path: Path) ->
     async with joined(tmp_path, BOB, ANN) as (a, b, users):
         call = await users[BOB].client.call(GROUP, talk=True)
         await until(lambda: GROUP in users[ANN].client.calls)
-        await call.until(lambda: call.may_talk, 5)
+        await call.until(lambda: call.may_talk, PATIENCE)
         await users[ANN].client.calls[GROUP].leave()
         await until(lambda: GROUP not in users[BOB].client.calls)
         assert b.of(events.CallEnded)

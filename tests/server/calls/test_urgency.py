@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from mcsec.server.floor import Urgency
 from mcsec.wire.mcptt_info import McpttInfo
 from mcsec.wire.priority import STANDARD, ResourcePriorities
 from support.call_domains import Domain, gmk_of, two_domains
-from support.call_domains import until as wait
 from support.calls import ANN, BOB, CEM, GROUP, group
+from support.waiting import until
 
-until = partial(wait, seconds=30.0)
 EMERGENCY, PERIL = "mcpttp.15", "mcpttp.14"
 
 
