@@ -37,13 +37,12 @@ USERS = [f"sip:many{number}@a.example" for number in range(60)]
 class Core:
     """A SIP core that speaks for its users; what it answered 200 counts as held by the client.
 
-    ``silent``: answers nothing, so that deliveries stay open.
+    ``most``: answers so many, and then no others, so that deliveries stay open.
     """
 
     downloads: dict[str, set[tuple[bytes, bytes]]] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
-    silent: bool = False
-    slow: bool = True
+    most: float = float("inf")
 
     async def answer(self, request: Request, peer: Peer) -> Response:
         parts = multipart.decode(request.headers.get("Content-Type") or "", request.body)
@@ -53,10 +52,7 @@ class Core:
         user = message.responder.uri
         assert user is not None
         self.downloads.setdefault(user, set()).add((message.header.csb_id, message.rand))
-        if self.slow:
-            await asyncio.sleep(0.25)
-        while self.silent:
-            await asyncio.sleep(0.05)
+        await until(lambda: len(self.answered) < self.most)
         self.answered.add(user)
         return make_response(request, 200)
 
@@ -119,21 +115,19 @@ def rows(directory: Path) -> dict[str, int]:
 
 async def test_a_killed_server_goes_on_where_it_was(tmp_path: Path) -> None:
     kms_in(tmp_path)
-    core = Core()
+    core = Core(most=10)
     async with Endpoint(core.answer) as endpoint:
         port = (await endpoint.listen("TCP", "127.0.0.1"))[1]
         async with process(tmp_path, port) as (server, at):
             hop = Hop("TCP", "127.0.0.1", at)
             await asyncio.gather(*(log_on(endpoint, hop, user) for user in USERS[:40]))
-            # An answer is written down a moment after it came; what is not is asked for again.
-            while 2 not in rows(tmp_path).values():
-                await asyncio.sleep(0.005)
-            # In the midst of it: some hold the key, some are asked, some wait.
-            core.silent = True
+            # In the midst of it: some hold the key, some are asked, some wait. An answer is written down a moment
+            # after it came; what is not is asked for again.
+            await until(lambda: 2 in rows(tmp_path).values())
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
             await server.wait()
-        core.silent = False
+        core.most = float("inf")
         between = rows(tmp_path)
         assert set(between) == set(USERS[:40]), "every affiliation that was answered 200 is written down"
         held = {user for user, state in between.items() if state == 2}

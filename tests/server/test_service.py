@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from mcsec.store.database import Database
 from mcsec.store.kek import Kek
 from mcsec.store.server_load import load, records
 from support.mc_server import ALICE, BEARER, BOB, GROUP, clients, running
-from support.waiting import until
+from support.waiting import patience, until
 
 pytestmark = pytest.mark.anyio
 
@@ -41,10 +40,8 @@ async def test_a_client_gets_its_keys_and_leaves(tmp_path: Path, transport: str,
         await mcx.server.make_musik(Scope.of(GROUP))
         await mcx.server.announce(BEARER)
         alice = add(ALICE, way)
-        began = time.perf_counter()
         await alice.client.log_on([GROUP])
         await until(lambda: len(mcx.of(KeyHeld)) == 2)
-        assert time.perf_counter() - began < 3
         (musik,) = keys_of(alice, PurposeTag.MUSIK)
         assert musik.scope == Scope.of(GROUP)  # type: ignore[attr-defined]
         assert keys_of(alice, PurposeTag.MSCCK)
@@ -166,8 +163,10 @@ async def test_nothing_is_sent_under_a_key_before_the_disk_says_that_it_is_sent_
         engine = mcx.server.function.engine
         old = engine.keydown.musiks[GROUP].sending
         switching = asyncio.create_task(mcx.server.make_musik(Scope.of(GROUP)))
-        while engine.keydown.musiks[GROUP].sending is old:
-            await asyncio.sleep(0)
+        async with patience():
+            # In the very turn of the loop in which it changes.
+            while engine.keydown.musiks[GROUP].sending is old:
+                await asyncio.sleep(0)
         sent = await mcx.server.send(lambda now: engine.keydown.musiks[GROUP].sending)
         assert sent is not None
         assert sent is not old
