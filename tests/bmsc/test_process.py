@@ -31,7 +31,7 @@ from support.waiting import soon, until
 
 pytestmark = pytest.mark.anyio
 DOMAIN = "a.example"
-FAST = Timings(connect=5, capabilities=5, disconnect=1, redial=0.05, redial_most=0.2, request=5)
+FAST = Timings(connect=30, capabilities=30, disconnect=1, redial=0.05, redial_most=0.2, request=30)
 POLICY = BearerPolicy(retry_first=0.05, retry_most=0.2, heartbeat=0.5)
 
 

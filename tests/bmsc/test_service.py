@@ -40,11 +40,11 @@ from mcsec.wire.mb2.userplane import InnerPacket
 from support.bmsc import OTHER_GCS, config, start, stop
 from support.nodes import BMSC, GCS, MCX, OPERATOR
 from support.sip_tls import TestAuthority
-from support.waiting import soon, until
+from support.waiting import PATIENCE, soon, until
 
 pytestmark = pytest.mark.anyio
 
-FAST = Timings(connect=2, capabilities=2, disconnect=1, redial=0.05, redial_most=0.2, request=2)
+FAST = Timings(connect=30, capabilities=30, disconnect=1, redial=0.05, redial_most=0.2, request=30)
 
 
 class Place:
@@ -55,7 +55,7 @@ class Place:
     ):
         self.bmsc, self.gcs, self.events, self.notified, self.air = bmsc, gcs, events, notified, air
 
-    async def ask(self, *bearers: MbmsBearerRequest, timeout: float = 2, **options: Any) -> Any:
+    async def ask(self, *bearers: MbmsBearerRequest, timeout: float = 60, **options: Any) -> Any:
         gar = Gar(
             session_id=self.gcs.new_session_id(),
             origin_host=GCS,
@@ -116,7 +116,7 @@ def join(group: str) -> socket.socket:
     ears.bind((group, 0))
     here = struct.pack("4s4si", socket.inet_aton(group), bytes(4), socket.if_nametoindex("lo"))
     ears.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, here)
-    ears.settimeout(2)
+    ears.settimeout(PATIENCE)
     return ears
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -30,8 +29,9 @@ from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-FAST = Timings(connect=2, capabilities=2, disconnect=1, redial=0.05, redial_most=0.2, request=2)
-POLICY = BearerPolicy(refresh_before=1.5, retry_first=0.05, retry_most=0.2, heartbeat=0.5)
+FAST = Timings(connect=30, capabilities=30, disconnect=1, redial=0.05, redial_most=0.2, request=30)
+#: A TMGI that lives for a minute is refreshed after a second.
+POLICY = BearerPolicy(refresh_before=59.0, retry_first=0.05, retry_most=0.2, heartbeat=0.5)
 WISH = Wish(areas=(1,))
 MEDIA = ForwardedMedia(bytes.fromhex("8000000000000000aabbccdd") + b"speech")
 GROUP = (ip_address("239.1.2.3"), 40002)
@@ -88,12 +88,15 @@ async def test_a_bearer_comes_and_carries(tmp_path: Path) -> None:
 
 
 async def test_a_tmgi_is_refreshed_in_time(tmp_path: Path) -> None:
-    async with both(tmp_path, tmgi_lifetime=2) as pair:
+    async with both(tmp_path, tmgi_lifetime=60) as pair:
         await until(lambda: pair.count(BearerActive))
-        tmgi = pair.gcs.find("one").tmgi
-        await asyncio.sleep(2.5)
+        (first,) = pair.bmsc.engine.state.holdings
+        assert first.expiry is not None
+        assert first.tmgi == pair.gcs.find("one").tmgi
+        for later in (0.5, 1.5):
+            await until(lambda later=later: pair.bmsc.engine.state.holdings[0].expiry > first.expiry + later)
         assert pair.count(BearerLost) == 0
-        assert [holding.tmgi for holding in pair.bmsc.engine.state.holdings] == [tmgi]
+        assert [holding.tmgi for holding in pair.bmsc.engine.state.holdings] == [first.tmgi]
 
 
 async def test_a_bearer_comes_again_after_the_bmsc_lost_its_state(tmp_path: Path) -> None:

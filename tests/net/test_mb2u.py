@@ -11,6 +11,7 @@ from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import Forbidden
 from mcsec.net.mb2u import Mb2uSender
 from mcsec.wire.mb2.userplane import Encapsulation, decode_inner
+from support.waiting import PATIENCE
 
 LOOPBACK = ip_address("127.0.0.1")
 SOURCE = (LOOPBACK, 4000)
@@ -22,7 +23,7 @@ MEDIA = ForwardedMedia(bytes.fromhex("8000000000000000aabbccdd") + b"speech")
 def bmsc():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
-        made.settimeout(2)
+        made.settimeout(PATIENCE)
         yield made
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import Forbidden, InvalidValue, LocalError
+from mcsec.lab.ports import free_port
 from mcsec.net.multicast import MulticastGroup, MulticastReceiver, MulticastSender, Source
 from support.srtp import rtcp, rtp, srtcp_receiver, srtcp_sender, srtp_sender
-from support.waiting import patience
+from support.waiting import PATIENCE, soon, until
 
 pytestmark = pytest.mark.anyio
 IP_RECVTTL = 12  # Linux; Python's socket module has no name for it.
@@ -20,9 +21,7 @@ IP_RECVTTL = 12  # Linux; Python's socket module has no name for it.
 
 def free_group(last: int = 1) -> MulticastGroup:
     """A group on a port that nobody uses now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return MulticastGroup.of(f"239.255.77.{last}", probe.getsockname()[1])
+    return MulticastGroup.of(f"239.255.77.{last}", free_port())
 
 
 def media(payload: bytes) -> ForwardedMedia:
@@ -35,17 +34,12 @@ class Heard:
 
     def __init__(self) -> None:
         self.packets: list[tuple[bytes, Source, MulticastGroup]] = []
-        self._more = asyncio.Event()
 
     def __call__(self, octets: bytes, source: Source, group: MulticastGroup) -> None:
         self.packets.append((octets, source, group))
-        self._more.set()
 
-    async def wait_for(self, count: int) -> None:
-        async with patience():
-            while len(self.packets) < count:
-                self._more.clear()
-                await self._more.wait()
+    async def came(self, count: int) -> None:
+        await until(lambda: len(self.packets) >= count)
 
 
 async def test_protected_packets_and_media_arrive() -> None:
@@ -56,7 +50,7 @@ async def test_protected_packets_and_media_arrive() -> None:
         bearer.join(group)
         sender.send(control.protect(rtcp()))
         sender.send(ForwardedMedia(spoken))
-        await heard.wait_for(2)
+        await heard.came(2)
         assert sender.sent == 2
         assert sender.dropped == 0
     octets = [packet for packet, _, _ in heard.packets]
@@ -87,14 +81,14 @@ async def test_a_receiver_hears_only_the_groups_it_joined() -> None:
         assert bearer.groups == {first}
         to_second.send(media(b"not for us"))
         to_first.send(media(b"one"))
-        await heard.wait_for(1)
+        await heard.came(1)
         bearer.join(second)
         bearer.leave(first)
         bearer.leave(first)
         assert bearer.groups == {second}
         to_first.send(media(b"too late"))
         to_second.send(media(b"two"))
-        await heard.wait_for(2)
+        await heard.came(2)
     assert [(octets, group) for octets, _, group in heard.packets] == [
         (media(b"one").octets, first),
         (media(b"two").octets, second),
@@ -112,8 +106,8 @@ async def test_two_receivers_hear_the_same_packet() -> None:
         one.join(group)
         other.join(group)
         sender.send(media(b"to all"))
-        await heard.wait_for(1)
-        await also_heard.wait_for(1)
+        await heard.came(1)
+        await also_heard.came(1)
 
 
 async def test_a_burst_arrives_whole_and_in_order() -> None:
@@ -122,7 +116,7 @@ async def test_a_burst_arrives_whole_and_in_order() -> None:
         bearer.join(group)
         for number in range(200):
             sender.send(media(number.to_bytes(2)))
-        await heard.wait_for(200)
+        await heard.came(200)
     assert [octets for octets, _, _ in heard.packets] == [
         media(number.to_bytes(2)).octets for number in range(200)
     ]
@@ -139,8 +133,7 @@ async def test_leaving_inside_the_callback_is_allowed() -> None:
         bearer.join(group)
         sender.send(media(b"one"))
         sender.send(media(b"two"))
-        async with patience():
-            await got.wait()
+        await soon(got.wait())
         assert bearer.groups == frozenset()
 
 
@@ -148,7 +141,7 @@ async def test_nothing_leaves_the_machine_by_default() -> None:
     """The TTL of what arrives is 0: no router and no other host takes such a packet."""
     group = free_group()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ears, MulticastSender(group) as sender:
-        ears.settimeout(5)
+        ears.settimeout(PATIENCE)
         ears.bind((str(group.address), group.port))
         ears.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
         index = socket.if_nametoindex("lo")

@@ -14,21 +14,47 @@ _FIRST, _EACH, _PROCESSES = 10_000, 400, 25
 _given: set[int] = set()
 
 
+class _Block:
+    """Ports of this process alone: who holds the first of a block, for as long as it lives, gives away the others."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.first, self._held = self._claim()
+
+    def _claim(self) -> tuple[int, socket.socket | None]:
+        for turn in range(_PROCESSES):
+            first = _FIRST + (self.owner + turn) % _PROCESSES * _EACH
+            held = socket.socket()
+            try:
+                held.bind((_HOST, first))
+            except OSError:
+                held.close()
+                continue
+            return first, held
+        # All are held: two processes share one, and each port is looked at before it is given.
+        return _FIRST + self.owner % _PROCESSES * _EACH, None
+
+
+_block: list[_Block] = []
+
+
 def free_port() -> int:
     """A port of loopback that is free for TCP and for UDP; none is given again before all others were.
 
     :raises LocalError: none is left.
     """
-    first = _FIRST + os.getpid() % _PROCESSES * _EACH
+    if not _block or _block[-1].owner != os.getpid():
+        _block.append(_Block())
+    first = _block[-1].first + 1
     for _ in range(2):
-        left = [port for port in range(first, first + _EACH) if port not in _given]
+        left = [port for port in range(first, first + _EACH - 1) if port not in _given]
         while left:
             port = left.pop(secrets.randbelow(len(left)))
             if _is_free(port):
                 _given.add(port)
                 return port
         _given.clear()
-    raise LocalError(f"no port from {first} to {first + _EACH - 1} is free", code="lab.ports")
+    raise LocalError(f"no port from {first} to {first + _EACH - 2} is free", code="lab.ports")
 
 
 def _is_free(port: int) -> bool:
