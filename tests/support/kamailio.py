@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcsec.lab.ports import free_port
-from support.waiting import soon
+from support.waiting import soon, until
 
 HEAD = """#!KAMAILIO
 debug=-1
@@ -198,10 +198,9 @@ async def kamailio(
 
 
 async def _listening(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
-    for _ in range(500):
+    def there() -> bool:
         assert process.returncode is None, log.read_text(errors="replace")
         with socket.socket() as sock:
-            if sock.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        await asyncio.sleep(0.01)
-    raise AssertionError(log.read_text(errors="replace"))
+            return sock.connect_ex(("127.0.0.1", port)) == 0
+
+    await until(there, "Kamailio listens")

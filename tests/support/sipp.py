@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from mcsec.lab.ports import free_port
 from support.netns import inside
+from support.waiting import until
 
 SCENARIOS = Path(__file__).parents[1] / "interop" / "sipp"
 MODES = {"UDP": "u1", "TCP": "t1"}
@@ -31,7 +31,7 @@ async def _start(
         "-t", MODES[transport],
         "-i", "127.0.0.1",
         "-m", str(calls),
-        "-timeout", "30",
+        "-timeout", "60",
         "-timeout_error",
         "-nostdin",
         "-trace_err",
@@ -45,7 +45,7 @@ async def _start(
 
 
 async def _succeed(process: asyncio.subprocess.Process, directory: Path) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(80):
         status = await process.wait()
     errors = directory / "errors.log"
     assert status == 0, errors.read_text(errors="replace") if errors.exists() else f"sipp ended with {status}"
@@ -89,8 +89,7 @@ async def sipp_server(
         scenario, transport, directory, "-p", str(port), *arguments, calls=calls, namespace=namespace
     )
     try:
-        with inside(namespace) if namespace is not None else contextlib.nullcontext():
-            await _bound(transport, port)
+        await _bound(transport, port, namespace)
         yield port
         await _succeed(process, directory)
     finally:
@@ -99,14 +98,12 @@ async def sipp_server(
             await process.wait()
 
 
-async def _bound(transport: str, port: int) -> None:
-    """Wait until somebody has the port."""
-    kind = socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM
-    for _ in range(500):
-        with socket.socket(type=kind) as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
-            except OSError:
-                return
-        await asyncio.sleep(0.01)
-    raise AssertionError("sipp did not bind its port")
+async def _bound(transport: str, port: int, namespace: str | None) -> None:
+    """Wait until somebody has the port, which must not be tried: whoever tries has it for a moment."""
+    table = Path("/proc/thread-self/net") / transport.lower()
+
+    def there() -> bool:
+        with inside(namespace) if namespace is not None else contextlib.nullcontext():
+            return f":{port:04X} " in table.read_text()
+
+    await until(there, f"sipp has port {port}")
