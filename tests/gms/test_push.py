@@ -166,6 +166,7 @@ async def test_who_fetches_meanwhile_is_waited_for_no_longer(
         await until(lambda: len(core.answered) >= 2)
         async with domain.client(ANN) as client:
             assert await client.keys(GROUP) is not None
+        # What was on its way meanwhile is answered; then comes no more.
         await asyncio.sleep(0.5)
         before = len(core.answered)
         await asyncio.sleep(0.5)

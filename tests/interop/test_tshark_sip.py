@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import subprocess
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
@@ -42,17 +44,21 @@ async def capturing(file: Path, port: int) -> AsyncIterator[None]:
     )
     try:
         async with patience():
-            assert await _until(process, b"File:"), "dumpcap may not capture here: run as root"
+            assert await _said(process, b"File:"), "dumpcap may not capture here: run as root"
         yield
-        # The last packets are on their way to the file.
-        await asyncio.sleep(0.5)
+        # The last packets are on their way to the file; what is sent after them, a keep-alive, comes after them.
+        with socket.socket(type=socket.SOCK_DGRAM) as last:
+            last.bind(("127.0.0.1", 0))
+            last.sendto(b"\r\n\r\n", ("127.0.0.1", port))
+            ports = struct.pack(">HH", last.getsockname()[1], port)
+            await until(lambda: ports in file.read_bytes(), "the last packet is in the capture")
     finally:
         if process.returncode is None:
             process.terminate()
         await process.communicate()
 
 
-async def _until(process: Process, wanted: bytes) -> bool:
+async def _said(process: Process, wanted: bytes) -> bool:
     assert process.stderr is not None
     while line := await process.stderr.readline():
         if wanted in line:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,8 +73,7 @@ class Core:
         part = multipart.first(parts, mikey_body.CONTENT_TYPE)
         assert part is not None
         self.brought.append(KeyId.decode(IMessage.decode(mikey_body.decode(part)).header.csb_id))
-        while self.status is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: self.status is not None)
         return make_response(request, self.status)
 
 

@@ -61,8 +61,7 @@ async def test_an_order_does_not_wait_for_a_disk_that_takes_nothing_any_more() -
     disk.store_trouble = None
     disk.writes.set()
     assert await orders.carry_out(disk.write) == "written"
-    while not disk.failures:
-        await asyncio.sleep(0)
+    await until(lambda: disk.failures)
     assert [error.code for error in disk.failures] == ["store.closing"]
 
 

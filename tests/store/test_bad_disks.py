@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -25,6 +24,7 @@ from mcsec.store.group_commit import GroupCommit
 from mcsec.store.kek import Kek, WrapError, create_kek_file
 from mcsec.store.server_load import load
 from support.disks import no_more_than
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 KEK = Kek(Secret(bytes(32)))
@@ -77,8 +77,7 @@ async def test_a_disk_that_is_full_keeps_what_waits_and_loses_nothing(tmp_path: 
     async with GroupCommit(database, failures.append) as writer:
         with no_more_than(path.stat().st_size):
             done = writer.submit(users(300, 2000))
-            while not failures:
-                await asyncio.sleep(0.01)
+            await until(lambda: failures)
             assert not done.done()
         await done
     assert len((await load(database)).users) == 2000

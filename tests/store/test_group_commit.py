@@ -20,6 +20,7 @@ from mcsec.store.kek import Kek
 from mcsec.store.server_load import load
 from mcsec.store.server_tables import provenance
 from support.postgresql import PROGRAM, PostgreSql
+from support.waiting import until
 
 pytestmark = pytest.mark.anyio
 needs_postgresql = pytest.mark.peer(PROGRAM)
@@ -79,8 +80,7 @@ async def test_postgresql_gone_for_a_while(cluster: PostgreSql) -> None:
         cluster.stop()
         try:
             waiting = [writer.submit([user(number)]) for number in range(1, 50)]
-            while not failures:
-                await asyncio.sleep(0.01)
+            await until(lambda: failures)
             assert not any(done.done() for done in waiting)
             assert writer.trouble is not None
         finally:

@@ -28,7 +28,7 @@ from mcsec.store.server import StoredUser
 from mcsec.store.server_load import load, records
 from mcsec.store.server_tables import DeliveryState
 from support.postgresql import PROGRAM, PostgreSql
-from support.waiting import patience
+from support.waiting import patience, until
 
 NOW = 1_795_435_200.0
 GROUP = "sip:rescue@b.example"
@@ -217,8 +217,7 @@ async def test_nothing_is_lost_while_the_disk_is_full(tmp_path: Path) -> None:
         await database.transact(lambda connection: _limit(connection, None))
         async with GroupCommit(database, failures.append) as writer:
             done = writer.submit([server.put_user(user(number)) for number in range(500)])
-            while not failures:
-                await asyncio.sleep(0.01)
+            await until(lambda: failures)
             assert not done.done()
             assert writer.trouble is not None
             await database.transact(lambda connection: _limit(connection, 1_000_000))

@@ -14,6 +14,7 @@ from typing import Any
 from mcsec.lab.init import make_domain
 from mcsec.lab.ports import free_port
 from support.demo import MCSEC
+from support.waiting import patience
 
 DOMAIN = "a.example"
 
@@ -35,7 +36,7 @@ class BmscProcess:
                 str(MCSEC), "run", "bmsc", "--config", str(self.config), stdout=PIPE, stderr=log
             )
         assert self._process.stdout is not None
-        async with asyncio.timeout(30):
+        async with patience():
             line = await self._process.stdout.readline()
         assert line, (self.directory / "bmsc.log").read_text()
 

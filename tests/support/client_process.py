@@ -12,6 +12,7 @@ from typing import Any
 
 from mcsec.kms.config import load
 from mcsec.kms.issuers import open_local
+from support.waiting import PATIENCE
 
 TEMPLATE = """
 [client]
@@ -71,7 +72,7 @@ async def start(*arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(program, "client", *arguments, stdout=PIPE, stderr=PIPE)
 
 
-async def lines_until(process: Process, event: str, within: float = 20.0) -> list[dict[str, Any]]:
+async def lines_until(process: Process, event: str, within: float = PATIENCE) -> list[dict[str, Any]]:
     """The lines up to the first that tells of ``event``."""
     assert process.stdout is not None
     lines: list[dict[str, Any]] = []

@@ -41,6 +41,7 @@ from mcsec.net.sip.refreshing import RetryTimes
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.tls import client_context
 from support.demo import MCSEC
+from support.waiting import patience
 
 DOMAIN = "a.example"
 MDSI = f"mcx.{DOMAIN}"
@@ -163,7 +164,7 @@ class CrashDomain:
         """Returns when it serves."""
         assert self.process is not None
         assert self.process.stdout is not None
-        async with asyncio.timeout(30):
+        async with patience():
             line = await self.process.stdout.readline()
         assert line, (self.directory / "server.log").read_text()[-3000:]
 

@@ -19,7 +19,7 @@ from mcsec.client.events import MediaHeard
 from mcsec.errors import McsecError
 from support.crash_domain import GROUP, OTHER, CrashDomain, User
 from support.crash_evidence import Acknowledged, Captures, look_at_store, nothing_is_lost
-from support.waiting import patience
+from support.waiting import PATIENCE, patience, until
 
 #: Seconds after the work began within which the server is killed.
 _WORK = 1.5
@@ -79,9 +79,9 @@ class Crashes:
         for user in others:
             user.events.clear()
         call = await first.client.call(GROUP)
-        await _until(lambda: all(GROUP in user.client.calls for user in others), "everybody is in a call")
-        await call.talk(speech.synthesise(0.2), within=5.0)
-        await _until(lambda: all(user.of(MediaHeard) for user in others), "everybody hears a call")
+        await until(lambda: all(GROUP in user.client.calls for user in others), "everybody is in a call")
+        await call.talk(speech.synthesise(0.2), within=PATIENCE)
+        await until(lambda: all(user.of(MediaHeard) for user in others), "everybody hears a call")
         for user in self.domain.users:
             if GROUP in user.client.calls:
                 await user.client.calls[GROUP].leave()
@@ -162,7 +162,8 @@ class Crashes:
                 await kind()
             except McsecError as error:
                 # Only who is killed may leave something unanswered.
-                await asyncio.sleep(0.2)
+                with suppress(AssertionError):
+                    await until(lambda: not self.domain.alive, seconds=5.0)
                 if self.domain.alive:
                     self.refused.append(f"{kind.__name__}: {error!r}")
                 return
@@ -223,13 +224,6 @@ class Crashes:
 
     async def _talk(self, user: User, seconds: float) -> None:
         call = user.client.calls.get(GROUP) or await user.client.call(GROUP)
-        await call.talk(speech.synthesise(seconds), within=5.0)
+        await call.talk(speech.synthesise(seconds), within=PATIENCE)
         if not self.rng.randrange(4):
             await call.leave()
-
-
-async def _until(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + 15
-    while not condition() and time.monotonic() < until:
-        await asyncio.sleep(0.02)
-    assert condition(), f"not within 15 s: {what}"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from support.waiting import until
+from support.waiting import patience, until
 
 PROGRAM = Path(sys.executable).with_name("mcsec")
 
@@ -26,7 +26,7 @@ async def entity(directory: Path, name: str, *before: str) -> AsyncIterator[tupl
         )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with patience():
             line = (await process.stdout.readline()).decode().strip()
         assert line, (directory / f"{name}.log").read_text()
         yield process, line

@@ -32,7 +32,7 @@ from mcsec.server.calls.policy import CallPolicy
 from mcsec.wire.rtcp.subchannel import BearerAnnouncement
 from support.call_domains import AREA, Domain, User, gmk_of, two_domains
 from support.calls import ANN, BOB, CEM, DAN, GROUP, TMGI, group
-from support.waiting import until
+from support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 
@@ -129,7 +129,7 @@ async def test_wav_in_is_wav_out_across_domains_and_over_a_bearer(tmp_path: Path
             # A's user talks: up by unicast, to B, and down on the bearer to the other one in A.
             before = len(air.media())
             answer = wav.read(tmp_path / "ann.wav")
-            assert await ann.client.calls[GROUP].talk(answer, within=5) == 50
+            assert await ann.client.calls[GROUP].talk(answer, within=PATIENCE) == 50
             await soon(lambda: len(air.media()) == before + 50)
             await soon(lambda: all(len(user.of(MediaHeard)) == 100 for user in (cem, dan)))
             await soon(lambda: len(bob.of(MediaHeard)) == 50)

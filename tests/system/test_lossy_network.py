@@ -84,7 +84,7 @@ async def make(directory: Path) -> Path:
 
 
 async def bearer(config: Path, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             row = await asyncio.to_thread(ask, config.parent / "server.sock", "", "GET", "/v1/bearers/one")
             if condition(row):

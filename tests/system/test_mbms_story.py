@@ -42,7 +42,7 @@ from mcsec.wire.rtcp.floor import (
 from mcsec.wire.rtcp.floor_values import FloorMessageType
 from mcsec.wire.rtcp.subchannel import BearerAnnouncement, MapGroupToBearer, UnmapGroupToBearer
 from support import call_domains
-from support.waiting import until
+from support.waiting import PATIENCE, until
 from support.wire import Datagram, Opened, Wire, record
 
 pytestmark = pytest.mark.anyio
@@ -139,7 +139,7 @@ class Story:
         for one in self.stage.people.values():
             one.listen()
         began = time.time()
-        assert await self.call(who).talk(VOICE, within=20.0) == 15
+        assert await self.call(who).talk(VOICE, within=PATIENCE) == 15
         others = [one for one in self.stage.people.values() if one is not who]
         await until(lambda: all(len(one.heard) >= len(VOICE) for one in others))
         assert all(one.heard == pcmu.decode(pcmu.encode(VOICE)) for one in others)

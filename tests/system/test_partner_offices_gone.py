@@ -28,7 +28,7 @@ from mcsec.lab.scenario.air import tags
 from mcsec.lab.scenario.format import LogOn, Unreachable, parse
 from mcsec.lab.scenario.site import BEARER
 from mcsec.lab.scenario.stage import Stage
-from support.waiting import until
+from support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ async def talk(stage: Stage) -> None:
     heard = [stage.people[name] for name in ("ann", "amy")]
     for one in stage.people.values():
         one.listen()
-    assert await stage.people["bob"].client.calls[GROUP].talk(VOICE, within=20.0) == 15
+    assert await stage.people["bob"].client.calls[GROUP].talk(VOICE, within=PATIENCE) == 15
     await until(lambda: all(len(one.heard) >= len(VOICE) for one in heard))
     assert all(one.heard == pcmu.decode(pcmu.encode(VOICE)) for one in heard)
     serving = a.running.calls.servings[GROUP].call

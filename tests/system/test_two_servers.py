@@ -1,4 +1,4 @@
-"""Two `mcsec run server` on one PostgreSQL: one serves and is gone, the other goes on within three seconds."""
+"""Two `mcsec run server` on one PostgreSQL: one serves and is gone, the other goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import shutil
 import signal
 import sys
-import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +20,7 @@ from mcsec.lab.ports import free_port
 from support.client_process import configure, lines_until, start
 from support.postgresql import PROGRAM, PostgreSql, postgresql
 from support.sip_domain import USERS, find_kms, make
-from support.waiting import patience, until
+from support.waiting import soon, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
 MCSEC = Path(sys.executable).with_name("mcsec")
@@ -41,10 +40,9 @@ async def process(directory: Path, name: str) -> AsyncIterator[Process]:
         await found.wait()
 
 
-async def ready(found: Process, directory: Path, name: str = "server", within: float = 30.0) -> str:
+async def ready(found: Process, directory: Path, name: str = "server") -> str:
     assert found.stdout is not None
-    async with asyncio.timeout(within):
-        line = (await found.stdout.readline()).decode().strip()
+    line = (await soon(found.stdout.readline())).decode().strip()
     assert line, (directory / f"{name}.log").read_text()
     return line
 
@@ -102,13 +100,10 @@ async def test_a_server_that_hangs_is_followed_and_ends_when_it_wakes(tmp_path: 
         async with process(pair.second, "server") as two:
             await told(pair.second, "StandingBy")
             one.send_signal(signal.SIGSTOP)
-            stopped = time.monotonic()
             await ready(two, pair.second)
-            assert time.monotonic() - stopped < 3.0
             before = len(pair.records())
             one.send_signal(signal.SIGCONT)
-            async with patience():
-                assert await one.wait() == 1
+            assert await soon(one.wait()) == 1
             assert len(pair.records()) == before
         assert duties(pair.first) == ["DutyTaken", "DutyLost"]
         assert duties(pair.second) == ["StandingBy", "DutyTaken"]
@@ -125,9 +120,7 @@ async def test_a_killed_server_is_followed_and_nobody_is_served_twice_or_never(t
             await lines_until(client, "MuSiKInstalled")
             await told(pair.first, "MuSiKHeld")
             one.kill()
-            killed = time.monotonic()
             await ready(two, pair.second)
-            assert time.monotonic() - killed < 3.0
             await lines_until(client, "RegistrationChanged")
             client.terminate()
             await client.wait()
@@ -166,7 +159,6 @@ async def test_one_that_stands_by_delivers_is_shown_and_can_be_stopped(tmp_path:
             facts = json.loads((await status.communicate())[0])
             assert [node["task"] for node in facts["nodes"]] == ["on duty", "delivering"]
             two.terminate()
-            async with asyncio.timeout(15):
-                assert await two.wait() == 0
+            assert await soon(two.wait()) == 0
             await told(pair.first, "NodeGone")
         assert one.returncode is None

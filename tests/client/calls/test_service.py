@@ -327,6 +327,7 @@ async def test_revoked_while_talking() -> None:
         leg.say(FloorRevoke(ssrc=leg.far.ssrc, cause=RejectCause(RevokeCause.MEDIA_BURST_PRE_EMPTED)))
         said = await talking
         assert 2 < said < 100
+        await until(lambda: len(leg.media) >= said)
         await asyncio.sleep(0.05)
         assert len(leg.media) == said, "nothing after the revocation"
 

@@ -16,6 +16,7 @@ from mcsec.net.sip.events import HandlerFailed, SipEvent
 from mcsec.net.sip.invited import IncomingCall
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Hop
+from support.waiting import patience, until
 
 pytestmark = pytest.mark.anyio
 SDP = "application/sdp"
@@ -52,15 +53,14 @@ async def calling() -> AsyncIterator[tuple[Call, Call, Decider, list[SipEvent]]]
     async with (
         Endpoint(no, on_invite=answer, on_event=events.append) as called,
         Endpoint(no) as caller,
-        asyncio.timeout(30),
+        patience(),
     ):
         host, port = await called.listen("TCP", "127.0.0.1")
         invite = make_request(
             "INVITE", "sip:b@mc.example", from_="sip:a@mc.example", body=b"offer", content_type=SDP
         )
         call = await caller.invite(invite, Hop("TCP", host, port))
-        while not found:
-            await asyncio.sleep(0.005)
+        await until(lambda: found)
         yield call, found[0], decider, events
 
 

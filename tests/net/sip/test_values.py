@@ -223,10 +223,11 @@ HOSTILE = 30_000
     ],
 )
 def test_hostile_values_cost_no_more_than_their_length(decode: object, text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadMessage):
         decode(text)  # type: ignore[operator]  # as above
-    assert time.perf_counter() - began < 1.0
+    # Of the processor's time: with its length it grows to milliseconds, with the square of it to many seconds.
+    assert time.process_time() - began < 5.0
 
 
 SAFE_USER = st.from_regex(r"[a-z0-9\-_.!~*()&=+$,;?/]{1,12}", fullmatch=True)
