@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 from pathlib import Path
 
 import pytest
@@ -19,30 +18,15 @@ from support.demo import CLAIMS, claims_of, finish, start
 Outputs = dict[str, tuple[int, str, str]]
 
 
-def core_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outputs, float]:
-    """Two runs at a time on one machine, with JSON: their output by directory, and what they cost together."""
-    here, before = tmp_path_factory.mktemp("demo"), core_seconds()
+def both(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    """Two runs at a time on one machine, with JSON: their output by directory."""
+    here = tmp_path_factory.mktemp("demo")
     running = {
         "one": start("--json", "-o", here / "one"),
         "seeded": start("--json", "-o", here / "seeded", "--seed", "a test"),
     }
-    return {str(here / name): finish(process) for name, process in running.items()}, core_seconds() - before
-
-
-@pytest.fixture
-def both(runs: tuple[Outputs, float]) -> Outputs:
-    return runs[0]
-
-
-def test_under_twenty_seconds(runs: tuple[Outputs, float]) -> None:
-    """Of a core each: on an idle machine that is the time it takes, and here others want the cores too."""
-    assert runs[1] / len(runs[0]) < 20
+    return {str(here / name): finish(process) for name, process in running.items()}
 
 
 def test_one_object_on_standard_output_and_nothing_else(both: Outputs) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mcsec.lab import air, demo
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.seeded import WARNING, fixed_randomness
 from support.demo import failed, make_quick
+from support.patient_loop import run
 
 
 def drawn() -> tuple[object, ...]:
@@ -71,7 +71,7 @@ def test_two_runs_with_one_seed_tell_the_same(monkeypatch: pytest.MonkeyPatch, t
     said: list[str] = []
 
     def play(seed: str | None) -> DemoReport:
-        return asyncio.run(demo.run(tmp_path, said.append, seed))
+        return run(demo.run(tmp_path, said.append, seed))
 
     first, again, other, unseeded = play("s"), play("s"), play("t"), play(None)
     assert said.count(WARNING) == 3

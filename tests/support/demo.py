@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -38,6 +37,7 @@ from mcsec.server.signalling import Sent
 from mcsec.wire.rtcp.subchannel import MapGroupToBearer, MbmsSubchannel
 from support.domains import kms
 from support.paper_gms import paper_gms
+from support.patient_loop import run
 
 MCSEC = Path(sys.executable).parent / "mcsec"
 
@@ -224,7 +224,7 @@ def _posing_as(adversary: Adversary, uid: bytes) -> SakkeReceiver:
 
 def play(output: Path) -> DemoReport:
     """The demo in this process."""
-    return asyncio.run(demo.run(output, lambda _text: None))
+    return run(demo.run(output, lambda _text: None))
 
 
 def failed(report: DemoReport) -> set[str]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: Seconds for which the loop sleeps at most before it looks at the clock again.
 _SLICE = 0.02
@@ -60,3 +63,9 @@ class PatientLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Seconds on the clock that leaves out stops."""
         return self._stall_free()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """As :func:`asyncio.run`, on such a loop: for tests that are not asynchronous themselves."""
+    with asyncio.Runner(loop_factory=PatientLoop) as runner:
+        return runner.run(work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
@@ -23,6 +22,7 @@ from mcsec.lab import demo, evidence
 from mcsec.lab.stage import Stage
 from mcsec.net.capture import CaptureWriter
 from support.demo import make_quick
+from support.patient_loop import run
 from support.secrets import Watch, forms, found, windows
 
 KINDS = {"MuSiK", "MSCCK", "CSK", "GMK", "MKFC"}
@@ -48,7 +48,7 @@ def play(
 
     patch.setattr(demo, "control_statement", kept)
     with caplog.at_level(logging.DEBUG):
-        report = asyncio.run(demo.run(output / "out", print))
+        report = run(demo.run(output / "out", print))
     assert records
     text, err = capfd.readouterr()
     return {

@@ -5,7 +5,6 @@ A scenario with all that the demo does is played, and all that it says and write
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import tomllib
@@ -20,6 +19,7 @@ from mcsec.cli.report import demo_lines
 from mcsec.lab import main_job
 from mcsec.lab.scenario import play as playing
 from mcsec.lab.scenario.format import Scenario, parse, read
+from support.patient_loop import run
 from support.secrets import Watch, found
 
 SCENARIO = """
@@ -126,7 +126,7 @@ def test_nothing_of_a_key_gets_out_of_a_call(
     monkeypatch.setattr(playing, "TemporaryDirectory", lambda **_: nullcontext(str(home)))
     watch = Watch(monkeypatch)
     with caplog.at_level(logging.DEBUG):
-        report = asyncio.run(playing.play(parse(tomllib.loads(SCENARIO)), tmp_path, tmp_path / "out", print))
+        report = run(playing.play(parse(tomllib.loads(SCENARIO)), tmp_path, tmp_path / "out", print))
     text, err = capfd.readouterr()
     assert report.passed
     assert watch.kinds() >= {"MuSiK", "MSCCK", "CSK", "GMK", "SPK", "RSK", "SSK", "XPK", "token"}

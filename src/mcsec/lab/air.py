@@ -167,9 +167,10 @@ class Air:
 
     async def until(self, condition: Callable[[], bool]) -> bool:
         """Waits until ``condition`` holds; False when it does not in time."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SETTLE_SECONDS
         while not condition():
-            if time.monotonic() > deadline:
+            if loop.time() > deadline:
                 return False
             await asyncio.sleep(0.002)
         return True
