@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mcsec.client.config import ConfigError, Configuration
+from mcsec.crypto.secret import Secret
 from mcsec.errors import McsecError
 from mcsec.ids import PurposeTag
 from mcsec.keys.key import Scope
@@ -135,8 +136,8 @@ async def domain(tmp_path: Path) -> AsyncIterator[Domain]:
             MDSI, audience=config.kms.uri, scopes=config.kms.tokens.scopes, now=time.time()
         )
 
-        async def source() -> str:
-            return token
+        async def source() -> Secret:
+            return Secret(token.encode())
 
         settings = KmsClientSettings(service.address, config.kms.uri, MDSI, "urn:uuid:mcx")
         async with KmsClient(settings, source, client_context(directory / "tls" / "ca.pem")) as kms:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mcsec.crypto.secret import Secret
 from mcsec.gms.access import DEFAULT_SCOPES
 from mcsec.gms.config import load
 from mcsec.gms.keeper import Keeper
@@ -36,8 +37,9 @@ async def start(config: Path) -> tuple[asyncio.subprocess.Process, str]:
 
 
 def client(address: str, issuer: LocalIssuer, tls: Path, user: str) -> GmsClient:
-    async def token() -> str:
-        return issuer.issue(user, audience=f"gms.{HOME}", scopes=DEFAULT_SCOPES, now=time.time())
+    async def token() -> Secret:
+        found = issuer.issue(user, audience=f"gms.{HOME}", scopes=DEFAULT_SCOPES, now=time.time())
+        return Secret(found.encode())
 
     return GmsClient(GmsClientSettings(address, attempts=1), token, client_context(tls))
 

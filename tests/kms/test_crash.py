@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mcsec.crypto.secret import Secret
 from mcsec.kms import records
 from mcsec.kms.issuers import open_local
 from mcsec.kms.kms import Kms
@@ -43,10 +44,11 @@ async def test_killed_while_provisioning(tmp_path: Path) -> None:
     got: dict[str, bytes] = {}
 
     def client(address: str, user: str) -> KmsClient:
-        async def token() -> str:
-            return issuer.issue(
+        async def token() -> Secret:
+            found = issuer.issue(
                 user, audience=config.kms.uri, scopes=config.kms.tokens.scopes, now=time.time()
             )
+            return Secret(found.encode())
 
         async def keep(keys: ProtectionKeys) -> None:
             protection[user] = keys

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mcsec.crypto.secret import Secret
 from mcsec.errors import CheckFailed, Refused
 from mcsec.net.kms.client import KmsClient, KmsClientSettings, KmsUnreachable
 from mcsec.net.kms.exchange import KmsRefused
@@ -200,10 +201,11 @@ async def test_without_protection_only_by_configuration(tmp_path: Path) -> None:
 async def test_a_token_is_renewed_once(domain: KmsDomain) -> None:
     asked = 0
 
-    async def source() -> str:
+    async def source() -> Secret:
         nonlocal asked
         asked += 1
-        return domain.token(now=time.time() - 10_000) if asked == 1 else domain.token()
+        token = domain.token(now=time.time() - 10_000) if asked == 1 else domain.token()
+        return Secret(token.encode())
 
     async with domain.client(token=source) as client:
         await client.init()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 from mcsec.client.engine import ClientEngine, Party
+from mcsec.crypto.secret import Secret
 from mcsec.gms.access import DEFAULT_SCOPES
 from mcsec.gms.config import Configuration, load
 from mcsec.gms.gms import Gms
@@ -22,6 +23,7 @@ from mcsec.kms.issuers import open_local
 from mcsec.lab.kms import LabKms, lab_kms
 from mcsec.net.gms import GmsClient, GmsClientSettings
 from mcsec.net.tls import client_context
+from mcsec.net.token_source import TokenSource
 from mcsec.wire.groups import GroupDocument, Member, Protection
 
 HOME, PARTNER = "b.example", "a.example"
@@ -58,9 +60,9 @@ class GmsDomain:
         wanted: dict[str, Any] = {"audience": self.config.uri, "scopes": DEFAULT_SCOPES, "now": time.time()}
         return open_local(self.kms[domain].configuration).issue(subject, **(wanted | options))
 
-    def source(self, subject: str, **options: Any) -> Callable[[], Awaitable[str]]:
-        async def source() -> str:
-            return self.token(subject, **options)
+    def source(self, subject: str, **options: Any) -> TokenSource:
+        async def source() -> Secret:
+            return Secret(self.token(subject, **options).encode())
 
         return source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from mcsec.crypto.secret import Secret
 from mcsec.kms.config import Configuration, load
 from mcsec.kms.issuers import open_local
 from mcsec.kms.kms import Kms
@@ -21,6 +22,7 @@ from mcsec.lab.init import make_domain
 from mcsec.net.issuer import LocalIssuer
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.tls import client_context
+from mcsec.net.token_source import TokenSource
 
 DOMAIN = "a.example"
 ALICE = f"sip:alice@{DOMAIN}"
@@ -58,9 +60,9 @@ class KmsDomain:
         }
         return self.issuer.issue(subject, **(wanted | options))
 
-    def source(self, subject: str = ALICE, **options: Any) -> Callable[[], Awaitable[str]]:
-        async def source() -> str:
-            return self.token(subject, **options)
+    def source(self, subject: str = ALICE, **options: Any) -> TokenSource:
+        async def source() -> Secret:
+            return Secret(self.token(subject, **options).encode())
 
         return source
 

@@ -255,8 +255,8 @@ class Configuration:
         return sources
 
     def _gms(self, section: GmsSection, number: int, tls: ssl.SSLContext) -> GmsClient:
-        async def token() -> str:
-            return self._secret(section.token, number, "access token").reveal().decode()
+        async def token() -> Secret:
+            return self._secret(section.token, number, "access token")
 
         return GmsClient(GmsClientSettings(section.address.rstrip("/")), token, tls)
 

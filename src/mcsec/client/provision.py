@@ -153,9 +153,8 @@ class KmsSources:
         )
         pair = self._pair(number, profile.client_id) if kms.protection else None
 
-        async def token() -> str:
-            secret: Secret = config.token(number, for_kms=True)
-            return secret.reveal().decode()
+        async def token() -> Secret:
+            return config.token(number, for_kms=True)
 
         async def connect() -> KmsClient:
             return KmsClient(

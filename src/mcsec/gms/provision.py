@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from mcsec.crypto.secret import Secret
 from mcsec.errors import McsecError, Refused
 from mcsec.gms.config import Configuration
 from mcsec.mikey.build import Initiator, Recipient
@@ -75,7 +76,7 @@ class Provisioning:
         config, database = self._config, self._database
         section = config.gms.kms
 
-        async def token() -> str:
+        async def token() -> Secret:
             return await asyncio.to_thread(
                 read_token, section.token, config.directory, "[gms.kms]", config.uri
             )

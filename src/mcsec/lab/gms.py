@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from mcsec.client.engine import Carrier, ClientEngine
+from mcsec.crypto.secret import Secret
 from mcsec.errors import LocalError
 from mcsec.gms.config import Configuration, IssuerSection, load
 from mcsec.gms.observe import Observer
@@ -93,8 +94,8 @@ class LabGms:
         )
 
     def _client(self, identity: str) -> GmsClient:
-        async def token() -> str:
-            return self.token(identity)
+        async def token() -> Secret:
+            return Secret(self.token(identity).encode())
 
         tls = client_context(self.configuration.path("tls/ca.pem"))
         return GmsClient(GmsClientSettings(self.service.address), token, tls)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcsec.crypto.kms_keys import IdentityKeys, KmsMasterKeys, KmsPublicKeys
+from mcsec.crypto.secret import Secret
 from mcsec.errors import LocalError
 from mcsec.kms.config import Configuration, load
 from mcsec.kms.issuers import open_local
@@ -39,10 +40,11 @@ class LabKms:
         issuer = open_local(self.configuration)
         tokens = self.configuration.kms.tokens
 
-        async def token() -> str:
-            return issuer.issue(
+        async def token() -> Secret:
+            found = issuer.issue(
                 uri, audience=self.configuration.kms.uri, scopes=tokens.scopes, now=now, lifetime=600
             )
+            return Secret(found.encode())
 
         settings = KmsClientSettings(self.service.address, self.configuration.kms.uri, uri)
         tls = client_context(self.configuration.path("tls/ca.pem"))

@@ -13,7 +13,7 @@ from typing import Self
 import httpx2
 
 from mcsec.errors import CheckFailed, DecodeError, PeerError, Refused
-from mcsec.net.kms.client import TokenSource
+from mcsec.net.token_source import TokenSource, bearer
 from mcsec.wire import gktp, groups, xcap
 from mcsec.wire.gktp import GktpDocument
 from mcsec.wire.groups import GroupDocument
@@ -165,9 +165,7 @@ class GmsClient:
         renewed, wait = False, settings.back_off
         for attempt in range(1, settings.attempts + 1):
             try:
-                answer = await self._http.request(
-                    method, url, content=body, headers=headers | {"authorization": f"Bearer {token}"}
-                )
+                answer = await self._http.request(method, url, content=body, headers=headers | bearer(token))
             except httpx2.TransportError as error:
                 failure: PeerError = GmsUnreachable(f"{settings.address}: {type(error).__name__}")
             else:

@@ -1,11 +1,16 @@
-"""Where an entity's own access token is: ``file:PATH`` or ``env:NAME``. Read again each time that it is needed."""
+"""An entity's own access token: ``file:PATH`` or ``env:NAME``, read again each time that it is needed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from mcsec.crypto.secret import Secret
 from mcsec.errors import LocalError
+
+TokenSource = Callable[[], Awaitable[Secret]]
+"""Gives an access token that is good now; asked again after a 401."""
 
 
 class NoToken(LocalError):
@@ -14,7 +19,7 @@ class NoToken(LocalError):
     code = "config"
 
 
-def read_token(source: str, directory: Path, section: str, identity: str) -> str:
+def read_token(source: str, directory: Path, section: str, identity: str) -> Secret:
     """The access token of ``identity``.
 
     :param directory: paths start from it. :param section: of the configuration, for people.
@@ -36,4 +41,9 @@ def read_token(source: str, directory: Path, section: str, identity: str) -> str
         raise NoToken(f"{section} token is file:PATH or env:NAME")
     if not found.strip():
         raise NoToken(f"{section} {source} holds no token")
-    return found.strip()
+    return Secret(found.strip().encode())
+
+
+def bearer(token: Secret) -> dict[str, str]:
+    """The header that shows it (RFC 6750 2.1). For the request only: whoever keeps it keeps the token in clear."""
+    return {"authorization": f"Bearer {token.reveal().decode()}"}

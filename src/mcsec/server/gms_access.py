@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcsec.crypto.secret import Secret
 from mcsec.net.gms import GmsClient, GmsClientSettings
 from mcsec.net.tls import client_context
 from mcsec.net.token_source import read_token
@@ -39,7 +40,7 @@ def connector(section: GmsSection, directory: Path, identity: str) -> Connect:
     """
     tls = client_context(directory / section.ca)
 
-    async def token() -> str:
+    async def token() -> Secret:
         return read_token(section.token, directory, "[server.gms]", identity)
 
     return lambda: GmsClient(GmsClientSettings(section.address.rstrip("/")), token, tls)

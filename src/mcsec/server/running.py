@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mcsec.crypto.secret import Secret
 from mcsec.errors import CheckFailed, McsecError
 from mcsec.keys.events import Event
 from mcsec.keys.key import Scope
@@ -181,7 +182,7 @@ class Provisioning:
         config, database = self._config, self._database
         section = config.server.kms
 
-        async def token() -> str:
+        async def token() -> Secret:
             return read_token(section.token, config.directory, "[server.kms]", config.mdsi)
 
         return KmsClient(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mcsec.crypto.secret import Secret
 from mcsec.errors import LocalError
 from mcsec.kms.config import Configuration, load
 from mcsec.kms.issuers import open_local
@@ -27,6 +28,7 @@ from mcsec.net.https import run
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.kms.exchange import Exchange, init_path, keyprov_path
 from mcsec.net.tls import client_context
+from mcsec.net.token_source import TokenSource
 from mcsec.wire.kms.protect import ProtectionKeys
 
 DOMAIN = "bench.example"
@@ -330,9 +332,9 @@ async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requ
     return size
 
 
-def _given(token: str) -> Callable[[], Any]:
-    async def source() -> str:
-        return token
+def _given(token: str) -> TokenSource:
+    async def source() -> Secret:
+        return Secret(token.encode())
 
     return source
 

@@ -26,12 +26,10 @@ from mcsec.net.kms.exchange import (
     init_path,
     keyprov_path,
 )
+from mcsec.net.token_source import TokenSource, bearer
 from mcsec.wire.kms.model import CertCache, Init, KeyProv
 from mcsec.wire.kms.protect import ProtectionKeys
 from mcsec.wire.xml import MAX_OCTETS
-
-TokenSource = Callable[[], Awaitable[str]]
-"""Gives an access token that is good now; asked again after a 401."""
 
 #: Worth another try: the KMS is busy or starts, or found the request not fresh (as after its restart).
 _AGAIN = frozenset({409, 500, 502, 503, 504})
@@ -211,7 +209,7 @@ class KmsClient:
                 answer = await self._http.post(
                     url,
                     content=sent.body,
-                    headers={"authorization": f"Bearer {token}", "content-type": "application/xml"},
+                    headers=bearer(token) | {"content-type": "application/xml"},
                 )
                 if len(answer.content) > MAX_OCTETS:
                     raise CheckFailed("an answer that is too large", code="kms.answer")
