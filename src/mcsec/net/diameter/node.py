@@ -8,6 +8,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from random import Random
 from typing import Any, Self, TypeVar
 
@@ -99,7 +100,9 @@ class DiameterNode:
         deadline = self._now() + self.config.timings.disconnect + 1
         while (not self._engine.stopped or self._open_lines) and self._now() < deadline:
             self._changed.clear()
-            await _within(self._changed.wait(), deadline - self._now())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(deadline - self._now()):
+                    await self._changed.wait()
         await self._end()
 
     async def abort(self) -> None:
@@ -380,10 +383,3 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._node.lost(self, exc)
-
-
-async def _within(awaitable: Awaitable[Any], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(awaitable, seconds)
-    except TimeoutError:
-        return

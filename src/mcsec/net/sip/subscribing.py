@@ -110,7 +110,8 @@ class Subscription:
             answered = (await self._ask_again()).ok
         if answered and not self._over:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), self._core.settings.timings.lifetime)
+                async with asyncio.timeout(self._core.settings.timings.lifetime):
+                    await self.ended.wait()
         self._go(SubscriptionInput.GONE, "no last NOTIFY came")
 
     # serving.Usage

@@ -229,7 +229,8 @@ class Transport:
         self._udp.clear()
         if self._connections:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._none_left.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._none_left.wait()
         for connection in list(self._connections.values()):
             connection.abort()
         for server in self._servers:
