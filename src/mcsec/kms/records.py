@@ -1,21 +1,29 @@
-"""The log of a KMS: who got what, when, by which token and why, as a chain of hashes without key octets.
-
-A record is one line of JSON, hashed in the form in which it is exported, less its own digest (sorted names, no
-spaces, ASCII, whole numbers).
-"""
+"""The log of a KMS: who got what, when, by which token and why, as a chain of hashes without key octets."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import ClassVar
 
-from mcsec.errors import DecodeError, InvalidValue
-from mcsec.keys import chain
+from mcsec.keys import chain, logbook
 from mcsec.keys.chain import Head
+from mcsec.keys.logbook import Record, encode
+
+__all__ = [
+    "FORMAT",
+    "NO_PERIOD",
+    "Act",
+    "Entry",
+    "LogRecord",
+    "append",
+    "decode",
+    "encode",
+    "head_after",
+    "start",
+    "verify",
+]
 
 FORMAT = "mcsec-kms-log/1"
 """Enters every hash."""
@@ -53,43 +61,18 @@ class Entry:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    """An entry in its place. ``time`` is Unix microseconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRecord(Record):
+    """An entry in its place."""
 
-    sequence: int
-    time: int
-    domain: str
+    SALT: ClassVar[bytes] = FORMAT.encode() + b"\n"
+
     act: Act
     actor: str
     identity: str
     period: int
     token: str
     reason: str
-    previous: bytes
-    digest: bytes = b""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON shows it."""
-        return self._sealed() | {"digest": self.digest.hex()}
-
-    def _sealed(self) -> dict[str, Any]:
-        return {
-            "sequence": self.sequence,
-            "time": self.time,
-            "domain": self.domain,
-            "act": self.act,
-            "actor": self.actor,
-            "identity": self.identity,
-            "period": self.period,
-            "token": self.token,
-            "reason": self.reason,
-            "previous": self.previous.hex(),
-        }
-
-    def seal(self) -> bytes:
-        """The hash that ``digest`` should be."""
-        return hashlib.sha256(FORMAT.encode() + b"\n" + _line(self._sealed()).encode()).digest()
 
 
 def start(domain: str) -> Head:
@@ -102,33 +85,7 @@ def append(head: Head, domain: str, entries: Iterable[Entry], now: float) -> tup
 
     :raises InvalidValue: a text is none.
     """
-    records = []
-    for entry in entries:
-        if not all(
-            isinstance(text, str) for text in (entry.actor, entry.identity, entry.token, entry.reason)
-        ):
-            raise InvalidValue("a record holds texts only")
-        record = LogRecord(
-            sequence=head.length,
-            time=round(now * 1_000_000),
-            domain=domain,
-            act=entry.act,
-            actor=entry.actor,
-            identity=entry.identity,
-            period=entry.period,
-            token=entry.token,
-            reason=entry.reason,
-            previous=head.digest,
-        )
-        record = replace(record, digest=record.seal())
-        records.append(record)
-        head = Head(record.sequence + 1, record.digest)
-    return records, head
-
-
-def encode(record: LogRecord) -> str:
-    """One line of JSON, without its line end."""
-    return _line(record.to_dict())
+    return logbook.append(head, entries, LogRecord, now=now, domain=domain)
 
 
 def decode(line: str) -> LogRecord:
@@ -136,22 +93,7 @@ def decode(line: str) -> LogRecord:
 
     :raises DecodeError: not such a line.
     """
-    try:
-        plain = json.loads(line)
-        if not isinstance(plain, dict) or set(plain) != {field.name for field in fields(LogRecord)}:
-            raise ValueError("not the fields of a record")
-        if not all(type(plain[name]) is int for name in ("sequence", "time", "period")):
-            raise ValueError("a number is none")
-        if not all(type(plain[name]) is str for name in ("domain", "actor", "identity", "token", "reason")):
-            raise ValueError("a text is none")
-        read = {
-            "act": Act(plain["act"]),
-            "previous": bytes.fromhex(plain["previous"]),
-            "digest": bytes.fromhex(plain["digest"]),
-        }
-        return LogRecord(**(plain | read))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise DecodeError(f"no record of {FORMAT}: {error}", code="kms.log-decode") from None
+    return logbook.decode(line, LogRecord, "kms.log-decode")
 
 
 def verify(records: Iterable[LogRecord], domain: str, *, known: Head | None = None) -> Head:
@@ -171,12 +113,4 @@ def head_after(line: str | None, domain: str) -> Head:
     if line is None:
         return start(domain)
     record = decode(line)
-    before = Head(record.sequence, record.previous)
-    return chain.verify([record], domain, start=before)
-
-
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-
-def _line(plain: dict[str, Any]) -> str:
-    return _ENCODER.encode(plain)
+    return chain.verify([record], domain, start=Head(record.sequence, record.previous))
