@@ -20,11 +20,12 @@ from mcsec.net.sip.template import MessageTemplate
 from mcsec.server.answers import STANDARD, RetryPolicy
 from mcsec.server.judging import OnItsWay
 from mcsec.server.pacing import Pacer
+from mcsec.server.reaching import PROBES, ProbePolicy, Reaching
 from mcsec.server.sources import Batch, Source
 from mcsec.store import deliveries
 from mcsec.store.database import StoreError
 from mcsec.store.deliveries import Claimed
-from mcsec.store.group_commit import GroupCommit
+from mcsec.store.group_commit import GroupCommit, Write
 from mcsec.wire import mc_sip
 
 #: Seconds that answers are gathered before they are written down.
@@ -37,7 +38,8 @@ _PATIENCE = 0.05
 class DeliverySettings:
     """``in_flight``: deliveries unanswered at a time. ``batch``: built together. ``lease``: seconds until a row that
     was claimed and not settled may be claimed again, above the time in which SIP gives up (32 s). ``rate``: deliveries
-    of a rekey for each second at the most, None: as fast as the next hop takes them.
+    of a rekey for each second at the most, None: as fast as the next hop takes them. ``probe``: when a SIP core that is
+    gone is asked whether it is back.
     """
 
     in_flight: int = 512
@@ -45,6 +47,7 @@ class DeliverySettings:
     lease: float = 90.0
     retry: RetryPolicy = STANDARD
     rate: float | None = None
+    probe: ProbePolicy = PROBES
 
     @property
     def longest(self) -> float:
@@ -82,7 +85,9 @@ class Delivering:
         self._building = asyncio.Lock()
         self._flying = self._delivered = 0
         self._draining = False
+        self._reaching = Reaching(endpoint, psi, settings.probe, tell, clock, self._known)
         self._answers: list[Outcome] = []
+        self._lost: list[Outcome] = []
         self._settling: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -124,7 +129,10 @@ class Delivering:
             while not self._draining:
                 room = await self._until_room()
                 self._wake.clear()
-                most = min(room, self._settings.batch)
+                if self._reaching.closed:
+                    await self._wake.wait()
+                    continue
+                most = 1 if self._reaching.trying else min(room, self._settings.batch)
                 allowed = self._pacer.room(most, time.monotonic())
                 urgency = deliveries.BULK if allowed else deliveries.LATE_JOINER
                 claimed, batch = time.monotonic(), await self._claim(allowed or most, urgency)
@@ -138,6 +146,7 @@ class Delivering:
             for task in self._sending:
                 task.cancel()
             await asyncio.gather(*self._sending, return_exceptions=True)
+            await self._reaching.close()
             await self.settle()
 
     async def drain(self, seconds: float) -> None:
@@ -156,7 +165,7 @@ class Delivering:
 
     async def settle(self) -> None:
         """Write down what was answered so far."""
-        while self._settling is not None or self._answers:
+        while self._settling is not None or self._answers or self._lost:
             task = self._settling or asyncio.ensure_future(self._settle())
             await task
 
@@ -203,7 +212,8 @@ class Delivering:
         try:
             async with self._building:
                 if self._draining:
-                    await self._give_back(batch.rows)
+                    now = self._clock()
+                    await self._writer.write([deliveries.give_back(row, now) for row in batch.rows])
                     return
                 prepared, dropped = batch.prepare(self._clock())
                 placed = [delivery for build in prepared for delivery in await asyncio.to_thread(build)]
@@ -221,7 +231,7 @@ class Delivering:
     async def _fan_out(self, together: Sequence[Delivery], claimed: float) -> None:
         """Send what shares a way. ``claimed``: when, by the steady clock: nothing leaves when the lease is over."""
         left = len(together)
-        entered = 0
+        kept: list[Delivery] = []
 
         def answered(outcome: Outcome) -> None:
             nonlocal left
@@ -229,16 +239,17 @@ class Delivering:
             self._answered(outcome)
 
         def leaving() -> Iterator[Delivery]:
-            nonlocal entered
-            for entered, delivery in enumerate(together):  # noqa: B007  # counts what left
-                if self._draining or not self._source.may_leave(time.monotonic() - claimed):
-                    return
-                yield delivery
-            entered = len(together)
+            for delivery in together:
+                late = self._draining or not self._source.may_leave(time.monotonic() - claimed)
+                if late or not self._reaching.admits(delivery):
+                    kept.append(delivery)
+                else:
+                    yield delivery
 
         try:
             await self._endpoint.fan_out(self._template, leaving(), answered)
-            await self._give_back([_row(delivery) for delivery in together[entered:]])
+            now = self._clock()
+            await self._writer.write([self._give_back(delivery, now) for delivery in kept])
         except StoreError:
             # The store is being closed; the rows are claimed again after the lease.
             return
@@ -246,9 +257,8 @@ class Delivering:
             # Cancelled: their rows are claimed again after the lease.
             self._landed(left)
 
-    async def _give_back(self, rows: Iterable[Claimed]) -> None:
-        now = self._clock()
-        await self._writer.write([deliveries.give_back(row, now) for row in rows])
+    def _give_back(self, delivery: Delivery, now: float) -> Write:
+        return deliveries.give_back(_row(delivery), now + self._reaching.wait(delivery))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -262,27 +272,39 @@ class Delivering:
     def _answered(self, outcome: Outcome) -> None:
         self._landed(1)
         self._delivered += outcome.status is not None and outcome.status < 300
-        self._answers.append(outcome)
-        if self._settling is None:
+        lost = self._reaching.look(outcome)
+        if lost is not None:
+            self._known([outcome], lost)
+
+    def _known(self, outcomes: list[Outcome], lost: bool) -> None:
+        """It is known whether deliveries were answered for, or were lost with their next hop."""
+        (self._lost if lost else self._answers).extend(outcomes)
+        self._wake.set()
+        if outcomes and self._settling is None:
             self._settling = asyncio.ensure_future(self._settle())
 
     async def _settle(self) -> None:
         try:
-            while self._answers:
+            while self._answers or self._lost:
                 # The client has its key; what is written down may wait for others, and share a transaction.
                 if self._flying:
                     await asyncio.sleep(_GATHER)
                 answers, self._answers = self._answers, []
+                lost, self._lost = self._lost, []
                 self._pacer.answered(len(answers), time.monotonic(), self._flying > 0)
-                done = self._source.judge(answers, self._clock(), self._pacer.pace)
+                now = self._clock()
+                done = self._source.judge(answers, now, self._pacer.pace)
                 # A rest looks again, for what is to be tried again may be due before it ends.
                 self._wake.set()
-                await self._writer.write(done.writes)
+                # The client of a delivery that was lost with the next hop was not asked: no attempt is used up.
+                returned = [self._give_back(outcome.delivery, now) for outcome in lost]
+                await self._writer.write(done.writes + returned)
                 # Who hears that a client holds a key may rely on it, whatever becomes of this process.
                 self._tell(done.events)
         except StoreError:
             # The store is being closed; the rows are claimed again after the lease.
             self._answers.clear()
+            self._lost.clear()
         finally:
             self._settling = None
 

@@ -149,6 +149,22 @@ class DeliveryGivenUp(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NextHopGone(Event):
+    """The SIP core, or a proxy of clients, cannot be reached: nothing is sent to it but probes, until it answers."""
+
+    hop: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextHopBack(Event):
+    """A next hop answers again, after ``seconds``; what waited for it goes on."""
+
+    hop: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoreRefused(Event):
     """The store did not take a transaction; it is tried again, and requests are answered 503 meanwhile."""
 
