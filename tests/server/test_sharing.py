@@ -14,15 +14,19 @@ from mcsec.keys.key import Scope
 from mcsec.net.sip.compose import make_response
 from mcsec.net.sip.message import Request, Response
 from mcsec.server.events import DeliveryRetried, NodeCame, NodeGone, UpkeepFailed
+from mcsec.server.presence import Presence
 from mcsec.store import audit, deliveries
+from mcsec.store.address import Address
+from mcsec.store.database import Database
 from mcsec.store.deliveries import BULK
+from mcsec.store.nodes import Task
 from mcsec.wire import mc_bodies, multipart
 from mcsec.wire.mc_sip import McpttWarning
 from mcsec.wire.xmlsec import XmlKeys
 from support.mc_clients import engine
 from support.mc_server import BEARER, DOMAIN, GROUP
 from support.postgresql import PROGRAM, PostgreSql, postgresql
-from support.sharing import Server, a_server, name, settings, sip_core, two_servers, users
+from support.sharing import KEK, Server, a_server, name, settings, sip_core, two_servers, users
 from support.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
@@ -47,14 +51,9 @@ async def settled(server: Server, **counts: int) -> None:
     await until(there)
 
 
-async def slowly(request: Request) -> Response:
-    await asyncio.sleep(0.05)
-    return make_response(request, 200)
-
-
 async def test_both_deliver_and_nobody_is_served_twice(cluster: PostgreSql) -> None:
     async with sip_core() as core, two_servers(cluster.database(), settings(core)) as (one, two):
-        core.answer = slowly
+        core.answer = core.when_both_sent
         await users(one.mcx, 200)
         await one.mcx.make_musik(Scope.of(GROUP))
         await until(lambda: len(held(one)) == 200)
@@ -171,12 +170,34 @@ async def test_clocks_that_differ_by_hours_disturb_nothing(cluster: PostgreSql, 
         sip_core() as core,
         two_servers(cluster.database(), settings(core), ahead=ahead) as (one, _),
     ):
-        core.answer = slowly
+        core.answer = core.when_both_sent
         await users(one.mcx, 100)
         await one.mcx.make_musik(Scope.of(GROUP))
         await until(lambda: len(held(one)) == 100)
         assert set(core.times.values()) == {1}
         await until(one.others)
+
+
+async def test_how_clocks_differ_is_remembered_while_the_store_is_away(cluster: PostgreSql) -> None:
+    database = await Database.open(Address(uri=cluster.database()), KEK)
+    try:
+        on_duty = Presence(database, lambda told: None, lambda: time.time() + 100.0)
+        other = Presence(database, lambda told: None, lambda: time.time() + 7200.0)
+        on_duty.task = Task.ON_DUTY
+        await on_duty.say()
+        await other.say()
+        saying = asyncio.create_task(other.keep())
+        cluster.stop()
+        try:
+            await until(lambda: not other.nodes)
+            # What it claims now would be another's only two hours after it was killed.
+            assert abs(other.by_the_one_on_duty() - time.time() - 100.0) < 60.0
+        finally:
+            cluster.start()
+            saying.cancel()
+            await asyncio.gather(saying, return_exceptions=True)
+    finally:
+        await database.close()
 
 
 async def test_a_key_that_does_not_open_stops_only_that_server(cluster: PostgreSql) -> None:
@@ -211,7 +232,7 @@ async def test_each_is_told_of_the_others(cluster: PostgreSql) -> None:
 async def test_one_after_the_other_is_started_anew_while_keys_go_out(cluster: PostgreSql) -> None:
     uri = cluster.database()
     async with sip_core() as core, two_servers(uri, settings(core)) as (one, two):
-        core.answer = slowly
+        core.answer = core.when_both_sent
         await users(one.mcx, 150)
         await one.mcx.make_musik(Scope.of(GROUP))
         await until(lambda: one.delivered and one.others())

@@ -188,7 +188,7 @@ async def test_nodes_say_what_they_do(address: Address) -> None:
 
         async def say(node: str, task: Task, delivered: int, clock: float) -> list[nodes.Node]:
             found: list[nodes.Node] = await writer.run(
-                lambda c: nodes.say(c, node, f"{node} of a test", task, delivered, clock)
+                lambda c: nodes.say(c, node, f"{node} of a test", task, delivered, lambda: clock)
             )
             return found
 

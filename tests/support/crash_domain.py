@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
+import signal
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -41,7 +43,6 @@ from mcsec.net.sip.refreshing import RetryTimes
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.tls import client_context
 from support.demo import MCSEC
-from support.waiting import patience
 
 DOMAIN = "a.example"
 MDSI = f"mcx.{DOMAIN}"
@@ -49,6 +50,8 @@ MDSI = f"mcx.{DOMAIN}"
 GROUP, OTHER = f"sip:rescue@{DOMAIN}", f"sip:fire@{DOMAIN}"
 USERS = tuple(f"sip:{name}@{DOMAIN}" for name in ("ann", "bob", "cem"))
 AREA = 1
+#: Seconds that a start may take, on a machine that does much else.
+_START = 60.0
 _SETTINGS = f"""
 [[server.groups]]
 id = "{GROUP}"
@@ -157,16 +160,30 @@ class CrashDomain:
         """A server process that is on its way."""
         with (self.directory / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                str(MCSEC), "run", "server", "--config", str(self.config), stdout=PIPE, stderr=log
+                *(str(MCSEC), "run", "server", "--config", str(self.config)),
+                stdout=PIPE,
+                stderr=log,
+                # SIGABRT makes it say where it is: see ready().
+                env=os.environ | {"PYTHONFAULTHANDLER": "1"},
             )
 
     async def ready(self) -> None:
-        """Returns when it serves."""
+        """Returns when it serves.
+
+        :raises AssertionError: it ended, or printed nothing for long; with what it told, and where it hangs.
+        """
         assert self.process is not None
         assert self.process.stdout is not None
-        async with patience():
-            line = await self.process.stdout.readline()
-        assert line, (self.directory / "server.log").read_text()[-3000:]
+        line = b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_START):
+                line = await self.process.stdout.readline()
+        if not line:
+            if self.process.returncode is None:
+                self.process.send_signal(signal.SIGABRT)
+            await self.process.communicate()
+            told = (self.directory / "server.log").read_text(errors="replace")[-6000:]
+            raise AssertionError(f"it is not ready, and ended with {self.process.returncode}: {told}")
 
     async def kill(self) -> None:
         """With signal 9, whatever it is at."""

@@ -35,6 +35,8 @@ from mcsec.store.server import StoredUser
 from support.mc_server import DOMAIN, GROUP, PSI, identity, verify
 from support.waiting import until
 
+#: Messages that a server leaves unanswered at a time.
+IN_FLIGHT = 8
 KEK = Kek(Secret(bytes(32)))
 
 
@@ -52,10 +54,19 @@ class SipCore:
     port: int = 0
     came: list[Request] = field(default_factory=list)
     answer: Callable[[Request], Response | Awaitable[Response]] | None = None
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     def handle(self, request: Request, peer: Peer) -> Response | Awaitable[Response]:
         self.came.append(request)
+        self._more.set()
         return make_response(request, 200) if self.answer is None else self.answer(request)
+
+    async def when_both_sent(self, request: Request) -> Response:
+        """An answer that waits until there are more requests than one server sends unanswered."""
+        while len(self.came) <= IN_FLIGHT:
+            self._more.clear()
+            await self._more.wait()
+        return make_response(request, 200)
 
     @property
     def times(self) -> Counter[str]:
@@ -123,7 +134,12 @@ class Server:
 
 
 def settings(core: SipCore | None, **delivery: object) -> ServiceSettings:
-    values: dict[str, object] = {"in_flight": 8, "batch": 8, "lease": 60.0, "retry": RetryPolicy(0.1, 0.3, 5)}
+    values: dict[str, object] = {
+        "in_flight": IN_FLIGHT,
+        "batch": IN_FLIGHT,
+        "lease": 60.0,
+        "retry": RetryPolicy(0.1, 0.3, 5),
+    }
     return ServiceSettings(
         FunctionSettings(DOMAIN, PSI, default_musik=False),
         sip=EndpointSettings(outbound=None if core is None else Hop("TCP", "127.0.0.1", core.port)),

@@ -37,6 +37,7 @@ class Presence:
         self._changed = asyncio.Event()
         self.counts: list[Callable[[], int]] = []
         self.nodes: dict[str, Node] = {}
+        self._behind = 0.0
 
     @property
     def task(self) -> Task:
@@ -61,10 +62,11 @@ class Presence:
         return sum(node.task in busy for node in self.nodes.values())
 
     def by_the_one_on_duty(self) -> float:
-        """What the clock of the server on duty says: it counts for deliveries, for that server made them."""
-        own, other = self.nodes.get(self.node), self.on_duty
-        ahead = 0.0 if own is None or other is None else other.ahead - own.ahead
-        return self._clock() + ahead
+        """What the clock of the server on duty says: it counts for deliveries, for that server made them.
+
+        Where it is not known now who is on duty, what was last known of the clocks counts.
+        """
+        return self._clock() + self._behind
 
     async def say(self) -> None:
         """Say what this server does, and hear what the others do.
@@ -80,7 +82,7 @@ class Presence:
                     place=self.place,
                     task=self.task,
                     delivered=delivered,
-                    own_clock=self._clock(),
+                    own_clock=self._clock,
                 )
             )
         self._heard({node.node: node for node in found})
@@ -119,3 +121,6 @@ class Presence:
             if name != self.node and name not in others:
                 self._tell([NodeGone(now, node.node, node.place)])
         self.nodes = found
+        own, other = found.get(self.node), self.on_duty
+        if own is not None and other is not None:
+            self._behind = other.ahead - own.ahead

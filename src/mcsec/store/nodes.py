@@ -5,6 +5,7 @@ A node says so again and again; one that is gone is not there any more when its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,10 +51,18 @@ _SAY = _SAY.on_conflict_do_update(
 
 
 def say(
-    connection: Connection, node: str, place: str, task: Task, delivered: int, own_clock: float
+    connection: Connection,
+    node: str,
+    place: str,
+    task: Task,
+    delivered: int,
+    own_clock: Callable[[], float],
 ) -> list[Node]:
-    """A node is there and does ``task``; who is, itself among them. ``own_clock``: what its clock says now."""
+    """A node is there and does ``task``; who is, itself among them."""
+    before = own_clock()
     now = leases.clock(connection)
+    # The database looked at its clock somewhere between.
+    ahead = (before + own_clock()) / 2 - now
     connection.execute(delete(nodes).where(nodes.c.until < now - REMEMBERED))
     connection.execute(
         _SAY,
@@ -63,7 +72,7 @@ def say(
             "task": task.value,
             "since": now,
             "until": now + THERE,
-            "ahead": own_clock - now,
+            "ahead": ahead,
             "delivered": delivered,
         },
     )
