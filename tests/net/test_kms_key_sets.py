@@ -30,7 +30,7 @@ def key_set(user: str = USER, period: int = PERIOD_NO, **changes: object) -> Key
 
 
 def test_a_good_one() -> None:
-    keys = check_key_set(key_set(), PUBLIC, KEYS, PERIODS)
+    keys, _ = check_key_set(key_set(), PUBLIC, KEYS, PERIODS)
     assert (keys.uri, keys.period_no) == (USER, PERIOD_NO)
     PUBLIC.authentication.verify(keys.uid, b"hello", keys.signer.sign(b"hello"))
 

@@ -114,7 +114,7 @@ class Scripted:
     async def connect(self) -> KmsClient:
         return cast("KmsClient", self)
 
-    async def provision(self, uri: str) -> list[IdentityKeys]:
+    async def provision(self, uri: str, *, store: object = None) -> list[IdentityKeys]:
         self.asked.append("keys")
         times = (self.now, self.now + PERIOD) if self.ahead else (self.now,)
         return [kms().identity(uri, time) for time in times]

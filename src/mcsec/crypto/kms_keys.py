@@ -120,6 +120,16 @@ class IdentityKeys:
         return cls(uri, public.kms_uri, period_no, uid, decryption, signer)
 
 
+class IdentitySecrets(NamedTuple):
+    """An identity's keys in one key period as a KMS delivers them, for storage under wrap: RSK, SSK, and PVT."""
+
+    uri: str
+    period_no: int
+    rsk: Secret
+    ssk: Secret
+    pvt: bytes
+
+
 class MasterSecrets(NamedTuple):
     """A KMS's master secrets as octets, for storage under wrap: z (128) and KSAK (32)."""
 

@@ -12,12 +12,14 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from mcsec.errors import WrongState
 from mcsec.keys.events import Event
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.fanout import Delivery, Outcome
 from mcsec.net.sip.template import MessageTemplate
 from mcsec.server.answers import STANDARD, RetryPolicy
+from mcsec.server.events import UpkeepFailed
 from mcsec.server.judging import OnItsWay
 from mcsec.server.pacing import Pacer
 from mcsec.server.reaching import PROBES, ProbePolicy, Reaching
@@ -32,6 +34,8 @@ from mcsec.wire import mc_sip
 _GATHER = 0.05
 #: Seconds that a batch waits for its whole room.
 _PATIENCE = 0.05
+#: Seconds until writing messages is tried again for which there are no keys to sign with.
+_NO_KEYS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Delivering:
         self._building = asyncio.Lock()
         self._flying = self._delivered = 0
         self._draining = False
+        self._not_before = float("-inf")
         self._reaching = Reaching(endpoint, psi, settings.probe, tell, clock, self._known)
         self._answers: list[Outcome] = []
         self._lost: list[Outcome] = []
@@ -131,6 +136,9 @@ class Delivering:
                 self._wake.clear()
                 if self._reaching.closed:
                     await self._wake.wait()
+                    continue
+                if (left := self._not_before - time.monotonic()) > 0:
+                    await self._rest(left)
                     continue
                 most = 1 if self._reaching.trying else min(room, self._settings.batch)
                 allowed = self._pacer.room(most, time.monotonic())
@@ -212,11 +220,17 @@ class Delivering:
         try:
             async with self._building:
                 if self._draining:
-                    now = self._clock()
-                    await self._writer.write([deliveries.give_back(row, now) for row in batch.rows])
+                    await self._return(batch.rows)
                     return
                 prepared, dropped = batch.prepare(self._clock())
-                placed = [delivery for build in prepared for delivery in await asyncio.to_thread(build)]
+                try:
+                    placed = [delivery for build in prepared for delivery in await asyncio.to_thread(build)]
+                except WrongState as error:
+                    # The key period ended and the KMS gave no keys for the next: whatever we sign now is refused.
+                    self._not_before = time.monotonic() + _NO_KEYS
+                    self._tell([UpkeepFailed(self._clock(), error.code, str(error), error.hint)])
+                    await self._return(batch.rows)
+                    return
             for together in _by_way(placed):
                 left -= len(together)
                 self._spawn(self._fan_out(together, claimed))
@@ -256,6 +270,11 @@ class Delivering:
         finally:
             # Cancelled: their rows are claimed again after the lease.
             self._landed(left)
+
+    async def _return(self, rows: Iterable[Claimed]) -> None:
+        """Rows of which nothing left."""
+        now = self._clock()
+        await self._writer.write([deliveries.give_back(row, now) for row in rows])
 
     def _give_back(self, delivery: Delivery, now: float) -> Write:
         return deliveries.give_back(_row(delivery), now + self._reaching.wait(delivery))

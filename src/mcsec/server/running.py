@@ -20,7 +20,7 @@ from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
 from mcsec.net.https import serving
 from mcsec.net.kms.book import CertificateBook
-from mcsec.net.kms.client import KmsClient, KmsClientSettings
+from mcsec.net.kms.client import KmsClient, KmsClientSettings, KmsUnreachable
 from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context, server_context
 from mcsec.net.token_source import read_token
@@ -41,12 +41,15 @@ from mcsec.server.release_13 import Partner
 from mcsec.server.service import Identity, McServer
 from mcsec.server.sharing import turn
 from mcsec.store.config import ConfigError
+from mcsec.store.kms_answers import KmsAnswers
 from mcsec.store.database import Database
 from mcsec.store.server_kms import keep_pair, load_pair
 from mcsec.store.spks import load_spks
 from mcsec.store.witness import Witness
 
 #: Seconds between looks whether another key period began, and at what changed about KMSs and revoked users.
+#: The same while nothing was heard of the KMS since the start.
+_SOON = 5.0
 _LOOK = 60.0
 #: Seconds that a server which ends waits for answers to keys that it sent.
 _DRAIN = 1.0
@@ -149,21 +152,21 @@ class Provisioning:
         self._config, self._database, self.now = config, database, now
         # What was uploaded before this server serves cannot be told from a replay.
         self._replay = ReplayCache(not_before=now())
-        book = CertificateBook(config.kms_uri)
-        self._upkeep = Upkeep(self._connect, book, config.mdsi, look=_LOOK, now=now)
-
-    async def fetch(self) -> Identity:
-        """Ask the KMS for what is due.
-
-        :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
-        """
-        await self._upkeep.fetch()
-        return self.present()
+        self._upkeep = Upkeep(
+            self._connect,
+            CertificateBook(config.kms_uri),
+            config.mdsi,
+            look=_LOOK,
+            now=now,
+            memory=KmsAnswers(database, config.mdsi),
+        )
+        self._missing: McsecError | None = None
 
     async def at_hand(self) -> Identity:
         """The keys of the present key period, for a server that begins to serve.
 
-        The KMS is asked only where they are not there yet: it may be away when one server takes another's place.
+        The KMS is asked only where they are not there yet, and need not answer where it did in this key period: what
+        it gave then is in the store.
 
         :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
         """
@@ -171,12 +174,35 @@ class Provisioning:
         try:
             return self.present()
         except CheckFailed:
-            return await self.fetch()
+            return await self._fetch()
 
     async def sender(self) -> Sender:
-        """As :meth:`fetch`: what to sign with, for a server that only delivers."""
-        found = await self.fetch()
+        """What to sign with, for a server that only delivers; asked for from time to time.
+
+        :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
+        """
+        if self._upkeep.held and self._missing is None:
+            await self._upkeep.fetch()
+            found = self.present()
+        else:
+            found = await self._fetch()
         return Sender(found.initiator, found.clients)
+
+    async def _fetch(self) -> Identity:
+        """Ask the KMS; where it does not answer, what it gave before."""
+        try:
+            await self._upkeep.fetch()
+            self._missing = None
+        except KmsUnreachable as error:
+            try:
+                await self._upkeep.recall()
+            except CheckFailed:
+                raise KmsUnreachable(
+                    f"{error}; and the store has no keys of {self._config.mdsi} for the present key period",
+                    hint="start the KMS (`mcsec run kms`), or correct [server.kms] address, and start the server again",
+                ) from None
+            self._missing = error
+        return self.present()
 
     async def _connect(self) -> KmsClient:
         config, database = self._config, self._database
@@ -213,10 +239,13 @@ class Provisioning:
 
     async def renew(self, server: McServer) -> None:
         """Fetch what is due, and change to the next period's keys when it begins; for ever."""
+        if self._missing is not None:
+            server.tell_failure(self._missing)
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_LOOK if self._missing is None else _SOON)
             try:
                 await self._upkeep.fetch()
+                self._missing = None
             except McsecError as error:
                 server.tell_failure(error)
             try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, String, Table, insert, select, text
 
 # Registers every table, so that a store is the same whichever program made it.
-from mcsec.store import gms, kms, server_kms, server_tables  # noqa: F401
+from mcsec.store import gms, kms, kms_answers, server_kms, server_tables  # noqa: F401
 from mcsec.store.failures import StoreError
 from mcsec.store.tables import metadata
 

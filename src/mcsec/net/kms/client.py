@@ -13,7 +13,7 @@ from typing import Self
 
 import httpx2
 
-from mcsec.crypto.kms_keys import IdentityKeys, KmsPublicKeys
+from mcsec.crypto.kms_keys import IdentityKeys, IdentitySecrets, KmsPublicKeys
 from mcsec.crypto.uid import ntp_seconds, period_start
 from mcsec.errors import CheckFailed, PeerError
 from mcsec.net.kms.book import CertificateBook
@@ -118,10 +118,17 @@ class KmsClient:
         self.book.update([received.message.certificate])
         return self.book.own()
 
-    async def provision(self, uri: str | None = None, at: float | None = None) -> list[IdentityKeys]:
+    async def provision(
+        self,
+        uri: str | None = None,
+        at: float | None = None,
+        *,
+        store: Callable[[IdentitySecrets], None] | None = None,
+    ) -> list[IdentityKeys]:
         """KeyProvision: validated keys, of ``uri`` or of every identity that the token gives.
 
         :param at: a time (Unix seconds) in the present key period or the next; needs ``uri``.
+        :param store: called with what is stored of each; None: nothing is.
         :raises KmsRefused, KmsUnreachable, CheckFailed: as :meth:`init`; nothing is kept then.
         """
         public = await self._own()
@@ -137,10 +144,12 @@ class KmsClient:
             if uri is not None and key_set.user_uri != uri:
                 raise CheckFailed("keys of an identity that was not asked for", code="kms.key-set")
             found.append(await asyncio.to_thread(check_key_set, key_set, public, received.keys, periods))
-        for keys in found:
+        for keys, secrets in found:
+            if store is not None:
+                store(secrets)
             self._identities[keys.uri, keys.period_no] = keys
         self._drop_old(present)
-        return found
+        return [keys for keys, _ in found]
 
     async def identity(self, uri: str) -> IdentityKeys:
         """The keys of an identity in the present key period, from memory where they are known.

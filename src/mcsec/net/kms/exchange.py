@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from mcsec.crypto.kms_keys import IdentityKeys, KmsPublicKeys
+from mcsec.crypto.kms_keys import IdentityKeys, IdentitySecrets, KmsPublicKeys
 from mcsec.errors import CheckFailed, DecodeError, McsecError, Refused
 from mcsec.wire import dsig, xml
 from mcsec.wire.kms.answer import check_certificates
@@ -175,8 +175,10 @@ def _offered(response: KmsResponse) -> NewKeys:
 
 def check_key_set(
     key_set: KeySet, public: KmsPublicKeys, keys: ProtectionKeys | None, periods: tuple[int, ...]
-) -> IdentityKeys:
+) -> tuple[IdentityKeys, IdentitySecrets]:
     """A key set, validated against what its KMS publishes; nothing else may be stored (TS 33.180 5.3).
+
+    It comes as keys to work with, and as what is stored.
 
     :param periods: the numbers of key periods that are expected.
     :raises CheckFailed: the UID is not the one that we compute, or RSK, SSK or PVT do not belong to it.
@@ -194,11 +196,15 @@ def check_key_set(
             clause="TS 33.180 F.2.1",
             hint="client and KMS must agree on UserKeyPeriod, UserKeyOffset and the KMS's URI",
         )
-    rsk = unseal(key_set.decrypt_key, keys)
-    ssk = unseal(key_set.signing_key, keys)
-    pvt = unseal(key_set.pub_token, keys)
+    found = IdentitySecrets(
+        key_set.user_uri,
+        key_set.period_no,
+        unseal(key_set.decrypt_key, keys),
+        unseal(key_set.signing_key, keys),
+        unseal(key_set.pub_token, keys).reveal(),
+    )
     try:
-        return IdentityKeys.validate(public, key_set.user_uri, key_set.period_no, rsk, ssk, pvt.reveal())
+        return IdentityKeys.validate(public, *found), found
     except McsecError as error:
         raise CheckFailed(
             f"keys of {key_set.user_uri} that do not belong to it: {error.code}",

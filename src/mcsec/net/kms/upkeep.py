@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
-from mcsec.crypto.kms_keys import IdentityKeys
+from mcsec.crypto.kms_keys import IdentityKeys, IdentitySecrets
 from mcsec.crypto.uid import period_start
 from mcsec.errors import CheckFailed
 from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient
+from mcsec.wire.kms.model import Certificate
 
 #: Keys are asked for this long before their period begins, in seconds.
 MARGIN = 86_400.0
 
 Connect = Callable[[], Awaitable[KmsClient]]
 """Gives a client of the KMS, not yet entered."""
+
+
+class Memory(Protocol):
+    """Where what the KMS gave outlives the process."""
+
+    async def keep(self, keys: Sequence[IdentitySecrets], books: Sequence[Certificate]) -> None:
+        """Write down new keys, and every certificate."""
+
+    async def recall(self) -> tuple[list[IdentitySecrets], list[Certificate]]:
+        """What was written down."""
 
 
 class Upkeep:
@@ -36,23 +49,46 @@ class Upkeep:
         *,
         look: float,
         now: Callable[[], float] = time.time,
+        memory: Memory | None = None,
     ) -> None:
+        """:param memory: None: what the KMS gave is forgotten with the process."""
         self.book = book
         self.held: dict[int, IdentityKeys] = {}
         self._connect, self._user, self._look, self._now = connect, user, look, now
         self._looked: float | None = None
+        self._memory = memory
+        self._unwritten: list[IdentitySecrets] = []
+        self._written: list[Certificate] = []
 
     async def fetch(self) -> None:
         """Ask the KMS for what is due.
 
         :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: it gave no keys that count.
+        :raises StoreError: they count, but could not be written down.
         """
+        store = None if self._memory is None else self._unwritten.append
         async with await self._connect() as client:
             client.book = self.book
             if self._keys_due() <= self._now():
-                self._hold(await client.provision(self._user))
+                self._hold(await client.provision(self._user, store=store))
             await client.certificates()
         self._looked = self._now()
+        certificates = self.book.certificates()
+        if self._memory is not None and (self._unwritten or certificates != self._written):
+            await self._memory.keep(self._unwritten, certificates)
+            self._unwritten, self._written = [], certificates
+
+    async def recall(self) -> None:
+        """Take up what was written down, without the KMS.
+
+        :raises CheckFailed: nothing was, or nothing of the present key period. :raises WrapError: it was changed.
+        """
+        secrets, certificates = ([], []) if self._memory is None else await self._memory.recall()
+        if not secrets or not certificates:
+            raise self._none()
+        self.book.update(certificates)
+        public = self.book.own()
+        self._hold([await asyncio.to_thread(IdentityKeys.validate, public, *found) for found in secrets])
 
     def due(self) -> float:
         """When to fetch again, Unix seconds."""
@@ -65,13 +101,16 @@ class Upkeep:
         """
         keys = self.held.get(self.book.own().period_at(self._now())) if self.held else None
         if keys is None:
-            raise CheckFailed(
-                f"no keys of {self._user} for the present key period",
-                code="kms.no-keys",
-                clause="TS 33.180 F.2.1",
-                hint="is the KMS reachable, and the access token for it still good?",
-            )
+            raise self._none()
         return keys
+
+    def _none(self) -> CheckFailed:
+        return CheckFailed(
+            f"no keys of {self._user} for the present key period",
+            code="kms.no-keys",
+            clause="TS 33.180 F.2.1",
+            hint="is the KMS reachable, and the access token for it still good?",
+        )
 
     def _hold(self, found: list[IdentityKeys]) -> None:
         self.held |= {keys.period_no: keys for keys in found}
