@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mcsec.bmsc.config import Area, BmscConfig, ConfigError, Deallocation, GcsAs, load
+from mcsec.bmsc.config import Area, BmscConfig, Deallocation, GcsAs, load
 from mcsec.errors import InvalidValue
+from mcsec.net.config import ConfigError
 from mcsec.wire.mb2.masks import Feature
 from mcsec.wire.mb2.userplane import Encapsulation
 from mcsec.wire.mb2.values import Ecgi

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mcsec.bmsc.config import ConfigError, load
+from mcsec.bmsc.config import load
 from mcsec.bmsc.running import admin_endpoint
 from mcsec.lab.init import make_domain
+from mcsec.net.config import ConfigError
 from mcsec.net.diameter.config import NodeConfig, PeerConfig, Timings
 from mcsec.net.tls import client_context
 from mcsec.server.bearers.bearer import Wish

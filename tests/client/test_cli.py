@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mcsec.client.config import ConfigError, Configuration
+from mcsec.client.config import Configuration
 from mcsec.crypto.secret import Secret
 from mcsec.errors import McsecError
 from mcsec.ids import PurposeTag
@@ -25,6 +25,7 @@ from mcsec.kms.observe import Observer
 from mcsec.kms.service import running
 from mcsec.lab.init import make_domain
 from mcsec.mikey.build import Initiator
+from mcsec.net.config import ConfigError
 from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.multicast import MulticastGroup, MulticastSender
 from mcsec.net.tls import client_context, server_context

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mcsec.client.config import ConfigError, Configuration
+from mcsec.client.config import Configuration
+from mcsec.net.config import ConfigError
 from mcsec.net.sip.auth import DigestClient
 from mcsec.net.sip.compose import make_request, make_response
 from mcsec.net.sip.refreshing import RetryTimes

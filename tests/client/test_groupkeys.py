@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mcsec.client.config import ConfigError, Configuration
+from mcsec.client.config import Configuration
 from mcsec.client.engine import Party
 from mcsec.client.events import PacketDropped, ProcedureFailed
 from mcsec.client.groupkeys import GmsSource, GroupKeys
@@ -16,6 +16,7 @@ from mcsec.ids import PurposeTag
 from mcsec.keys.events import DownloadRefused, KeyInstalled
 from mcsec.keys.key import Scope
 from mcsec.keys.kinds import Traffic
+from mcsec.net.config import ConfigError
 from mcsec.net.gms import GmsRefused, GmsUnreachable
 from mcsec.wire.gktp import Gktp, GktpDocument, GktpSet, RegroupedGktps
 from support.client_process import TEMPLATE, write

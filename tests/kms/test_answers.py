@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from mcsec.kms.config import ConfigError
+from mcsec.net.config import ConfigError
 from mcsec.net.kms.exchange import Exchange, certcache_path, init_path
 from mcsec.wire import xml
 from mcsec.wire.kms.model import NAMESPACE, SCHEMA, CertCache

@@ -18,10 +18,10 @@ from mcsec._core import Secret
 from mcsec.errors import LocalError
 from mcsec.keys.chain import ChainBroken
 from mcsec.kms import records
-from mcsec.kms.config import ConfigError
 from mcsec.kms.create import note_restored
 from mcsec.kms.kms import Kms
 from mcsec.kms.observe import Observer
+from mcsec.net.config import ConfigError
 from mcsec.store.backup import restore
 from mcsec.store.database import StoreError
 from mcsec.store.kek import Kek, WrapError, create_kek_file

@@ -11,11 +11,11 @@ import pytest
 
 from mcsec.cli.admin import AdminError, ask
 from mcsec.lab.init import make_domain
+from mcsec.net.config import ConfigError
 from mcsec.net.https import Endpoint, serving
 from mcsec.server.admin import Admin
 from mcsec.server.bearers.running import bearing
 from mcsec.server.config import Configuration
-from mcsec.store.config import ConfigError
 
 pytestmark = pytest.mark.anyio
 

@@ -11,10 +11,10 @@ from mcsec.client.audio import pcmu
 from mcsec.client.calls import session
 from mcsec.errors import InvalidValue
 from mcsec.ids import Tmgi
+from mcsec.net.config import ConfigError
 from mcsec.server import announcement
 from mcsec.server.announcement import Bearer
 from mcsec.server.config import Configuration
-from mcsec.store.config import ConfigError
 from mcsec.wire import multipart, sdp
 from mcsec.wire.codecs import AMR_WB, KNOWN, PCMU, SPOKEN, Codec, audio_line
 from mcsec.wire.sdp import Media

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mcsec.net.config import ConfigError
 from mcsec.server.config import Configuration
-from mcsec.store.config import ConfigError
 
 HOME, THERE = "sip:one@a.example", "sip:two@b.example"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -11,8 +10,9 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from mcsec.errors import InvalidValue, LocalError
+from mcsec.errors import InvalidValue
 from mcsec.ids import Tmgi
+from mcsec.net.config import ConfigError, complaint, read
 from mcsec.wire.mb2.masks import Feature
 from mcsec.wire.mb2.userplane import Encapsulation
 from mcsec.wire.mb2.values import Ecgi, SessionDuration
@@ -190,12 +190,6 @@ class BmscConfig:
         return next((area for area in self.areas if area.code == code), None)
 
 
-class ConfigError(LocalError):
-    """The configuration cannot be used; the text says where."""
-
-    code = "config"
-
-
 @dataclass(frozen=True)
 class _File:
     bmsc: BmscConfig = field()
@@ -206,14 +200,10 @@ def load(path: Path) -> BmscConfig:
 
     :raises ConfigError: it cannot be read, or says something that is not understood.
     """
+    content = read(path, "docs/bmsc.md has an example")
     try:
-        content = tomllib.loads(path.read_text())
         return TypeAdapter(_File).validate_python({"bmsc": content.get("bmsc")}).bmsc
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, InvalidValue) as error:
+    except InvalidValue as error:
         raise ConfigError(f"{path}: {error}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}") from None
+        raise ConfigError(f"{path}: {complaint(error)}") from None

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mcsec.bmsc.admin import Admin
-from mcsec.bmsc.config import BmscConfig, ConfigError, load
+from mcsec.bmsc.config import BmscConfig, load
 from mcsec.bmsc.service import Bmsc
 from mcsec.bmsc.wording import diameter_row, event_row
 from mcsec.errors import InvalidValue
 from mcsec.net.admin import socket_endpoint
+from mcsec.net.config import ConfigError
 from mcsec.net.https import Endpoint, serving
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mcsec.bmsc.bearer import Bearer, Key
-from mcsec.bmsc.config import BmscConfig, ConfigError
+from mcsec.bmsc.config import BmscConfig
 from mcsec.bmsc.doors import Address, Doors
 from mcsec.bmsc.engine import Engine, Reply
 from mcsec.bmsc.events import DatagramsDropped, Event, Notify
@@ -21,6 +21,7 @@ from mcsec.bmsc.faults import FaultTable
 from mcsec.bmsc.radio import Emission, Radio
 from mcsec.bmsc.userplane import UserPlane
 from mcsec.errors import McsecError
+from mcsec.net.config import ConfigError
 from mcsec.net.diameter import effects
 from mcsec.net.diameter.config import Limits, Listener, NodeConfig, PeerConfig, Timings
 from mcsec.net.diameter.errors import NoAnswer

@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import tomllib
 import uuid
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from mcsec._core import Secret
 from mcsec.client.engine import Party
@@ -26,6 +25,7 @@ from mcsec.client.groupkeys import GmsSource
 from mcsec.client.host import HostSettings
 from mcsec.client.profile import Authorisation, Profile
 from mcsec.errors import LocalError
+from mcsec.net.config import ConfigError, Section, read, section
 from mcsec.net.gms import GmsClient, GmsClientSettings
 from mcsec.net.multicast import LOOPBACK
 from mcsec.net.sip.auth import DigestClient
@@ -38,17 +38,7 @@ _CLIENT_IDS = uuid.UUID("5f9d4c0e-7a3b-4a54-9a5e-0d6c1d1c0f10")
 _MOST_TOKEN_OCTETS = 16_384
 
 
-class ConfigError(LocalError):
-    """The configuration cannot be used; the text says where."""
-
-    code = "config"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SecretSection(_Section):
+class SecretSection(Section):
     """Where an access token or a password is: a file, or an environment variable. Read again each time it is needed."""
 
     file: str | None = None
@@ -61,7 +51,7 @@ class SecretSection(_Section):
         return self
 
 
-class RetrySection(_Section):
+class RetrySection(Section):
     """Seconds until a registration is tried again: after a lost connection, after a failure, at most."""
 
     lost: float = Field(default=STANDARD_RETRY.lost, gt=0)
@@ -69,14 +59,14 @@ class RetrySection(_Section):
     most: float = Field(default=STANDARD_RETRY.most, gt=0)
 
 
-class DigestSection(_Section):
+class DigestSection(Section):
     """What to answer a registrar that asks for digest authentication."""
 
     username: str = Field(min_length=1)
     password: SecretSection
 
 
-class ClientSection(_Section):
+class ClientSection(Section):
     """Who the client is. ``impu`` is ``identity`` unless given; ``client_id`` is made from it unless given."""
 
     identity: str = Field(min_length=5)
@@ -94,7 +84,7 @@ class ClientSection(_Section):
     floor: FloorSection = FloorSection()
 
 
-class ServerSection(_Section):
+class ServerSection(Section):
     """The participating function: where it is, and as whom it is believed.
 
     ``local``: address of this machine for datagrams; unless given, that from which the server is reached.
@@ -117,7 +107,7 @@ class ServerSection(_Section):
     trust: list[str] = []
 
 
-class KmsSection(_Section):
+class KmsSection(Section):
     """The KMS of client and server. Protection keys are kept in ``keys``, wrapped under ``kek``."""
 
     address: str = Field(min_length=9)
@@ -129,7 +119,7 @@ class KmsSection(_Section):
     token: SecretSection | None = None
 
 
-class GmsSection(_Section):
+class GmsSection(Section):
     """A GMS, and the groups that are at home with it: only it may send their keys. ``kms``: its KMS, ours unless given.
 
     ``refresh``: seconds between looks for new keys.
@@ -145,7 +135,7 @@ class GmsSection(_Section):
     refresh: float = Field(default=30.0, ge=1.0)
 
 
-class _File(_Section):
+class _File(Section):
     client: ClientSection
     server: ServerSection
     kms: KmsSection
@@ -171,17 +161,8 @@ class Configuration:
 
         :raises ConfigError: it cannot be read, or says something that is not understood.
         """
-        try:
-            content: dict[str, Any] = tomllib.loads(path.read_text())
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}", hint="docs/client.md has an example") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: {error}") from None
-        try:
-            return cls(path.absolute(), _File.model_validate(content))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise _wrong(path, ".".join(str(part) for part in first["loc"]), first["msg"]) from None
+        content = read(path, "docs/client.md has an example")
+        return cls(path.absolute(), section(_File, content, f"{path}: "))
 
     @property
     def kms(self) -> KmsSection:
@@ -245,13 +226,13 @@ class Configuration:
         """
         sources: list[GmsSource] = []
         known: set[str] = set()
-        for section in self.content.gms:
-            if twice := known.intersection(section.groups):
+        for one in self.content.gms:
+            if twice := known.intersection(one.groups):
                 raise _wrong(self.file, "gms.groups", f"{min(twice)} is at home with one GMS")
-            known.update(section.groups)
-            party = Party(section.uri, section.kms or self.kms.uri, section.domain)
-            connect = partial(self._gms, section, number, client_context(self._optional(section.ca)))
-            sources.append(GmsSource(party, tuple(section.groups), connect, section.refresh))
+            known.update(one.groups)
+            party = Party(one.uri, one.kms or self.kms.uri, one.domain)
+            connect = partial(self._gms, one, number, client_context(self._optional(one.ca)))
+            sources.append(GmsSource(party, tuple(one.groups), connect, one.refresh))
         return sources
 
     def _gms(self, section: GmsSection, number: int, tls: ssl.SSLContext) -> GmsClient:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mcsec.client.calls.desk import POLICY
 from mcsec.client.floor import ParticipantPolicy
+from mcsec.net.config import Section
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
 Copies = Annotated[int, Field(ge=1, le=20)]
 
 
-class FloorSection(BaseModel):
+class FloorSection(Section):
     """Timers, counters and manners as in :class:`~mcsec.client.floor.ParticipantPolicy`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     t100: Seconds = POLICY.t100
     t101: Seconds = POLICY.t101

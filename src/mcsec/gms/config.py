@@ -5,58 +5,37 @@ Paths are relative to the directory of the file. Unknown names are refused, so t
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from mcsec.errors import InvalidValue, LocalError
+from mcsec.errors import InvalidValue
 from mcsec.gms.access import DEFAULT_SCOPES, AccessRules
 from mcsec.gms.planning import KeyRules
-from mcsec.net import jwks
+from mcsec.net.config import ConfigError, Section, domain_of, read, section
 from mcsec.net.https import Endpoint
+from mcsec.net.issuer_config import JWKS_FILE, IssuerSection, TokenSection, issuers, local_name
 from mcsec.net.sip.peer import DEFAULT_PORT, Hop
-from mcsec.net.tokens import ID_CLAIMS, Issuer
+from mcsec.net.tokens import Issuer
 from mcsec.store.kek import Kek
 
 Seconds = Annotated[float, Field(ge=0)]
-_JWKS_FILE = "issuer.jwks.json"
 
 
-class ConfigError(LocalError):
-    """The configuration cannot be used; the text says where."""
+class BelievedSection(IssuerSection):
+    """An issuer that is believed for the users of ``domains`` (none: of this domain)."""
 
-    code = "config"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class IssuerSection(_Section):
-    """An OpenID Connect issuer that is believed, for the users of ``domains`` (none: of this domain).
-
-    ``jwks`` is an ``https://`` address, or the path of a file. ``ca`` is the file of the CA of that address.
-    """
-
-    issuer: str = Field(min_length=1)
-    jwks: str = Field(min_length=1)
-    audience: list[str] | None = None
-    ca: str | None = None
     domains: list[str] = []
 
 
-class TokenSection(_Section):
+class GmsTokenSection(TokenSection):
     """What a token must be."""
 
     scopes: list[str] = list(DEFAULT_SCOPES)
-    id_claims: list[str] = list(ID_CLAIMS)
-    algorithms: list[Literal["ES256", "RS256", "PS256", "EdDSA"]] = ["ES256", "RS256", "PS256", "EdDSA"]
-    clock_skew: int = Field(default=60, ge=0, le=600)
 
 
-class KmsSection(_Section):
+class KmsSection(Section):
     """The KMS of the GMS. ``token``: where the GMS's access token is: ``file:`` or ``env:``."""
 
     address: str = "https://127.0.0.1:8443"
@@ -66,7 +45,7 @@ class KmsSection(_Section):
     protection: bool = True
 
 
-class KeySection(_Section):
+class KeySection(Section):
     """Times of group keys, in seconds; see :class:`KeyRules`."""
 
     lifetime: float = Field(default=2_592_000.0, ge=0)
@@ -76,7 +55,7 @@ class KeySection(_Section):
     rotate_on_join: bool = False
 
 
-class PushSection(_Section):
+class PushSection(Section):
     """Keys sent by SIP. ``core``: the next hop; ``routes``: others, by domain. Nothing here: members only fetch."""
 
     core: str = ""
@@ -84,7 +63,7 @@ class PushSection(_Section):
     ca: str = "tls/ca.pem"
 
 
-class GmsSection(_Section):
+class GmsSection(Section):
     """Everything that a GMS is told. The comments of ``mcsec.toml`` say what each name means."""
 
     uri: str = ""
@@ -103,8 +82,8 @@ class GmsSection(_Section):
     servers: dict[str, str] = {}
     kms: KmsSection = KmsSection()
     keys: KeySection = KeySection()
-    tokens: TokenSection = TokenSection()
-    issuers: list[IssuerSection] = []
+    tokens: GmsTokenSection = GmsTokenSection()
+    issuers: list[BelievedSection] = []
     push: PushSection = PushSection()
 
 
@@ -156,28 +135,20 @@ class Configuration(BaseModel):
 
     def issuers(self) -> list[Issuer]:
         """Every issuer that tokens are taken from, for this GMS as audience only."""
-        found = [
-            Issuer(
-                one.issuer, tuple(one.audience or (self.uri,)), jwks.source(one.jwks, self.directory, one.ca)
-            )
-            for one in self.gms.issuers
-        ]
-        file = self.path(_JWKS_FILE)
-        if self.gms.local_issuer and file.exists():
-            found.append(Issuer(self._local, (self.uri,), jwks.from_file(file)))
-        return found
+        own = self.path(JWKS_FILE) if self.gms.local_issuer else None
+        return issuers(self.gms.issuers, self.directory, (self.uri,), self.domain, own)
 
     def access(self) -> AccessRules:
         """Who may ask for what."""
-        issuers = {
+        believed = {
             one.issuer: tuple(name.lower() for name in one.domains) or self.domains
             for one in self.gms.issuers
         }
         if self.gms.local_issuer:
-            issuers[self._local] = self.domains
+            believed[local_name(self.domain)] = self.domains
         return AccessRules(
             domains=self.domains,
-            issuers=issuers,
+            issuers=believed,
             servers=self.gms.servers,
             administrators=frozenset(self.gms.administrators),
             scopes=tuple(self.gms.tokens.scopes),
@@ -197,10 +168,6 @@ class Configuration(BaseModel):
         if self.gms.push.core:
             texts[""] = self.gms.push.core
         return {domain.lower(): _hop(text) for domain, text in texts.items()}
-
-    @property
-    def _local(self) -> str:
-        return f"https://id.{self.domain}"
 
 
 def _hop(text: str) -> Hop:
@@ -223,24 +190,9 @@ def load(path: Path) -> Configuration:
 
     :raises ConfigError: it cannot be read, or says something that is not understood.
     """
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror}", hint="make one with `mcsec init DIR --domain NAME`"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    domain = content.get("domain", {})
-    name = domain.get("name") if isinstance(domain, dict) else None
-    if not isinstance(name, str) or not name:
-        raise ConfigError(f"{path}: a section [domain] with a name is needed")
-    try:
-        section = GmsSection.model_validate(content.get("gms", {}))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: [gms] {where}: {first['msg']}") from None
-    found = Configuration(domain=name, directory=path.parent.absolute(), gms=section)
+    content = read(path)
+    name = domain_of(content, path)
+    found_section = section(GmsSection, content.get("gms", {}), f"{path}: [gms] ")
+    found = Configuration(domain=name, directory=path.parent.absolute(), gms=found_section)
     found.routes()
     return found

@@ -5,54 +5,28 @@ Paths are relative to the directory of the file. Unknown names are refused, so t
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from mcsec.errors import LocalError
 from mcsec.kms.access import DEFAULT_SCOPES, AccessRules
+from mcsec.net.config import ConfigError, Section, domain_of, read, section
 from mcsec.net.https import Endpoint
-from mcsec.net.tokens import ID_CLAIMS
+from mcsec.net.issuer_config import IssuerSection, TokenSection, local_name
 from mcsec.store.kek import Kek
 from mcsec.wire.xenc import Form
 
 Seconds = Annotated[int, Field(ge=0)]
 
 
-class ConfigError(LocalError):
-    """The configuration cannot be used; the text says where."""
-
-    code = "config"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class IssuerConfig(_Section):
-    """An OpenID Connect issuer that is believed.
-
-    ``jwks`` is an ``https://`` address, or the path of a file. ``ca`` is the file of the CA of that address.
-    """
-
-    issuer: str = Field(min_length=1)
-    jwks: str = Field(min_length=1)
-    audience: list[str] | None = None
-    ca: str | None = None
-
-
-class TokenConfig(_Section):
+class TokenConfig(TokenSection):
     """What a token must be."""
 
     scopes: list[str] = list(DEFAULT_SCOPES)
-    id_claims: list[str] = list(ID_CLAIMS)
-    algorithms: list[Literal["ES256", "RS256", "PS256", "EdDSA"]] = ["ES256", "RS256", "PS256", "EdDSA"]
-    clock_skew: Seconds = Field(default=60, le=600)
 
 
-class KmsConfig(_Section):
+class KmsConfig(Section):
     """Everything that a KMS is told. The comments of ``mcsec.toml`` say what each name means."""
 
     uri: str = Field(min_length=1)
@@ -77,7 +51,7 @@ class KmsConfig(_Section):
     operations: str = ""
     local_issuer: bool = True
     tokens: TokenConfig = TokenConfig()
-    issuers: list[IssuerConfig] = []
+    issuers: list[IssuerSection] = []
     servers: dict[str, list[str]] = {}
 
 
@@ -109,7 +83,7 @@ class Configuration(BaseModel):
     @property
     def issuer_name(self) -> str:
         """``iss`` of the domain's own issuer."""
-        return f"https://id.{self.domain}"
+        return local_name(self.domain)
 
     def access(self) -> AccessRules:
         """Who may ask for what."""
@@ -125,24 +99,11 @@ def load(path: Path) -> Configuration:
 
     :raises ConfigError: it cannot be read, or says something that is not understood.
     """
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror}", hint="make one with `mcsec init DIR --domain NAME`"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    domain = content.get("domain", {})
-    name = domain.get("name") if isinstance(domain, dict) else None
-    if not isinstance(name, str) or not name or not isinstance(content.get("kms"), dict):
-        raise ConfigError(f"{path}: sections [domain] with a name, and [kms], are needed")
-    try:
-        kms = KmsConfig.model_validate(content["kms"])
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: [kms] {where}: {first['msg']}") from None
+    content = read(path)
+    name = domain_of(content, path)
+    if "kms" not in content:
+        raise ConfigError(f"{path}: a section [kms] is needed")
+    kms = section(KmsConfig, content["kms"], f"{path}: [kms] ")
     if kms.key_offset >= kms.key_period:
         raise ConfigError(f"{path}: [kms] key_offset must be below key_period")
     if kms.sign_certificates and not kms.protection:

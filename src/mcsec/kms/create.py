@@ -6,10 +6,11 @@ from sqlalchemy import Connection
 
 from mcsec.crypto.kms_keys import KmsMasterKeys
 from mcsec.kms import records
-from mcsec.kms.config import ConfigError, Configuration
+from mcsec.kms.config import Configuration
 from mcsec.kms.ledger import Change, Ledger
 from mcsec.kms.operations import OPERATOR
 from mcsec.kms.records import Act, Entry
+from mcsec.net.config import ConfigError
 from mcsec.store.database import Database
 from mcsec.store.kms import KmsTables, MasterRow
 

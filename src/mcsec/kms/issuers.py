@@ -1,29 +1,21 @@
-"""Token issuers as the configuration names them: a JWKS at an address, in a file, or of the domain's own issuer."""
+"""Whose access tokens a KMS takes, and the domain's own issuer: its key under the KEK, its JWKS beside it."""
 
 from __future__ import annotations
 
-from mcsec.kms.config import Configuration, IssuerConfig
-from mcsec.net import jwks
+from mcsec.kms.config import Configuration
 from mcsec.net.issuer import LocalIssuer
+from mcsec.net.issuer_config import JWKS_FILE, issuers
 from mcsec.net.tokens import Issuer
 from mcsec.store.kek import Kek, WrapError
 
 _KEY_FILE = "issuer.key"
-_JWKS_FILE = "issuer.jwks.json"
 _WRAP_NAME = "token-issuer"
 
 
 def issuers_of(config: Configuration) -> list[Issuer]:
     """Every issuer that tokens are taken from."""
-    found = [_issuer(config, issuer) for issuer in config.kms.issuers]
-    if config.kms.local_issuer and config.path(_JWKS_FILE).exists():
-        found.append(Issuer(config.issuer_name, (config.kms.uri,), jwks.from_file(config.path(_JWKS_FILE))))
-    return found
-
-
-def _issuer(config: Configuration, issuer: IssuerConfig) -> Issuer:
-    audience = tuple(issuer.audience) if issuer.audience else (config.kms.uri,)
-    return Issuer(issuer.issuer, audience, jwks.source(issuer.jwks, config.directory, issuer.ca))
+    own = config.path(JWKS_FILE) if config.kms.local_issuer else None
+    return issuers(config.kms.issuers, config.directory, (config.kms.uri,), config.domain, own)
 
 
 def create_local(config: Configuration, kek: Kek) -> LocalIssuer:
@@ -35,7 +27,7 @@ def create_local(config: Configuration, kek: Kek) -> LocalIssuer:
     descriptor = os.open(config.path(_KEY_FILE), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(kek.wrap(issuer.export(), _WRAP_NAME).hex() + "\n")
-    config.path(_JWKS_FILE).write_text(json.dumps(issuer.jwks(), indent=2) + "\n")
+    config.path(JWKS_FILE).write_text(json.dumps(issuer.jwks(), indent=2) + "\n")
     return issuer
 
 
@@ -56,5 +48,5 @@ def open_local(config: Configuration) -> LocalIssuer:
 
 def local_jwks(config: Configuration) -> bytes | None:
     """The JWKS of the domain's own issuer; None where there is none."""
-    path = config.path(_JWKS_FILE)
+    path = config.path(JWKS_FILE)
     return path.read_bytes() if config.kms.local_issuer and path.exists() else None

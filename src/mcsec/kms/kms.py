@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from mcsec.crypto.kms_keys import KmsMasterKeys, KmsPublicKeys
 from mcsec.errors import LocalError, PeerError
 from mcsec.kms import answers, paths, records, trust
-from mcsec.kms.config import ConfigError, Configuration
+from mcsec.kms.config import Configuration
 from mcsec.kms.engine import Asked, EngineRules, KmsEngine
 from mcsec.kms.freshness import Freshness
 from mcsec.kms.issuers import issuers_of
@@ -22,6 +22,7 @@ from mcsec.kms.pairs import PairDecision, PairRules, keys_of
 from mcsec.kms.paths import Procedure
 from mcsec.kms.records import Act, Entry
 from mcsec.kms.refusals import KmsRefusal, status_of
+from mcsec.net.config import ConfigError
 from mcsec.net.tokens import Claims, TokenValidator, bearer
 from mcsec.store.database import Database
 from mcsec.store.kms import CertificateRow, KmsTables, MasterRow, PairRow, PairState

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mcsec.client.engine import Carrier, ClientEngine
 from mcsec.crypto.secret import Secret
 from mcsec.errors import LocalError
-from mcsec.gms.config import Configuration, IssuerSection, load
+from mcsec.gms.config import BelievedSection, Configuration, load
 from mcsec.gms.observe import Observer
 from mcsec.gms.operations import Operations
 from mcsec.gms.service import Running, running
@@ -122,7 +122,7 @@ async def lab_gms(home: LabKms, partners: Iterable[LabKms], now: float) -> Async
         | {f"mcx.{kms.configuration.domain}": f"mcx.{kms.configuration.domain}" for kms in believed},
         "kms": made.gms.kms.model_copy(update={"address": home.service.address}),
         "issuers": [
-            IssuerSection(
+            BelievedSection(
                 issuer=kms.configuration.issuer_name,
                 jwks=str(kms.configuration.path("issuer.jwks.json")),
                 domains=[kms.configuration.domain],

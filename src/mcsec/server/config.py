@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from ssl import SSLContext
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mcsec.errors import InvalidValue
 from mcsec.keys.key import Key
 from mcsec.keys.rotation import OnRemoval, RotationPolicy
 from mcsec.net.admin import socket_endpoint
+from mcsec.net.config import ConfigError, Section, domain_of, read, section
 from mcsec.net.https import Endpoint
+from mcsec.net.issuer_config import IssuerSection
 from mcsec.net.sip.peer import DEFAULT_PORT, Hop, Trust
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
@@ -32,7 +33,7 @@ from mcsec.server.function import FunctionSettings
 from mcsec.server.gms_access import GmsSection
 from mcsec.server.service import ServiceSettings
 from mcsec.server.subscribers import Subscribers
-from mcsec.store.config import ConfigError, StoreConfig
+from mcsec.store.config import StoreConfig
 from mcsec.store.config import of as store_of
 from mcsec.store.kek import Kek
 from mcsec.wire.codecs import KNOWN, SPOKEN
@@ -46,11 +47,7 @@ def _codec(name: str) -> str:
     return name
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KmsSection(_Section):
+class KmsSection(Section):
     """The KMS of the server and its clients. ``token``: where the server's access token is: ``file:`` or ``env:``."""
 
     address: str = "https://127.0.0.1:8443"
@@ -60,14 +57,7 @@ class KmsSection(_Section):
     protection: bool = True
 
 
-class IssuerSection(_Section):
-    """An OpenID Connect issuer that is believed: ``jwks`` is a file."""
-
-    issuer: str = Field(min_length=1)
-    jwks: str = Field(min_length=1)
-
-
-class DeliverySection(_Section):
+class DeliverySection(Section):
     """How keys are delivered; the comments of ``docs/server.md`` say what each name means."""
 
     in_flight: int = Field(default=512, ge=1, le=100_000)
@@ -79,7 +69,7 @@ class DeliverySection(_Section):
     rate: float = Field(default=0.0, ge=0)
 
 
-class RotationSection(_Section):
+class RotationSection(Section):
     """Times of a rotation, in seconds."""
 
     switch_after: Seconds = 30.0
@@ -88,7 +78,7 @@ class RotationSection(_Section):
     on_removal: OnRemoval = OnRemoval.SERVE_UNICAST
 
 
-class ServerSection(_Section):
+class ServerSection(Section):
     """Everything that an MCX server is told."""
 
     psi: str = ""
@@ -157,26 +147,11 @@ class Configuration:
 
         :raises ConfigError: it cannot be read, or says something that is not understood.
         """
-        try:
-            content = tomllib.loads(path.read_text())
-        except OSError as error:
-            raise ConfigError(
-                f"{path}: {error.strerror}", hint="make one with `mcsec init DIR --domain NAME`"
-            ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: {error}") from None
-        domain: Any = content.get("domain", {})
-        name = domain.get("name") if isinstance(domain, dict) else None
-        if not isinstance(name, str) or not name:
-            raise ConfigError(f"{path}: a section [domain] with a name is needed")
-        try:
-            section = ServerSection.model_validate(content.get("server", {}))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"{path}: [server] {where}: {first['msg']}") from None
+        content = read(path)
+        name = domain_of(content, path)
+        found = section(ServerSection, content.get("server", {}), f"{path}: [server] ")
         directory = path.parent.absolute()
-        return cls(name, directory, section, store_of(content, directory))
+        return cls(name, directory, found, store_of(content, directory))
 
     def path(self, name: str) -> Path:
         """A path of the configuration."""

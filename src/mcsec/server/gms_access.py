@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mcsec.crypto.secret import Secret
+from mcsec.net.config import Section
 from mcsec.net.gms import GmsClient, GmsClientSettings
 from mcsec.net.tls import client_context
 from mcsec.net.token_source import read_token
@@ -16,14 +17,12 @@ Connect = Callable[[], GmsClient]
 """Gives a client of the GMS, not yet entered."""
 
 
-class GmsSection(BaseModel):
+class GmsSection(Section):
     """A GMS: ``[server.gms]`` for our own domain's, ``gms`` of a partner for another one.
 
     ``token``: where the server's access token for it is. ``refresh``: seconds between looks. ``uri``: its identity,
     ``gms.DOMAIN`` unless given. ``kms``: the URI of its KMS, ``kms.DOMAIN`` unless given.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str = "https://127.0.0.1:8444"
     ca: str = "tls/ca.pem"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from mcsec.crypto.secret import Secret
 from mcsec.errors import CheckFailed, McsecError
@@ -18,13 +16,15 @@ from mcsec.keys.key import Scope
 from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
+from mcsec.net.config import ConfigError
 from mcsec.net.https import serving
+from mcsec.net.issuer_config import issuers
 from mcsec.net.kms.book import CertificateBook
 from mcsec.net.kms.client import KmsClient, KmsClientSettings, KmsUnreachable
 from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context, server_context
 from mcsec.net.token_source import read_token
-from mcsec.net.tokens import Issuer, TokenValidator, read_jwks
+from mcsec.net.tokens import TokenValidator
 from mcsec.server.admin import Admin, Explain
 from mcsec.server.bearers.running import Bearing, bearing
 from mcsec.server.calls.air import JointAir
@@ -40,9 +40,8 @@ from mcsec.server.mkfcs import Mkfcs, MkfcSource
 from mcsec.server.release_13 import Partner
 from mcsec.server.service import Identity, McServer
 from mcsec.server.sharing import turn
-from mcsec.store.config import ConfigError
-from mcsec.store.kms_answers import KmsAnswers
 from mcsec.store.database import Database
+from mcsec.store.kms_answers import KmsAnswers
 from mcsec.store.server_kms import keep_pair, load_pair
 from mcsec.store.spks import load_spks
 from mcsec.store.witness import Witness
@@ -257,23 +256,17 @@ class Provisioning:
 def validator(config: Configuration) -> TokenValidator:
     """Who checks access tokens: every issuer of the configuration, for this server as audience only."""
     audience = tuple(config.server.audience) or (config.mdsi,)
-    issuers = [
-        Issuer(issuer.issuer, audience, _jwks(config.path(issuer.jwks))) for issuer in config.server.issuers
-    ]
-    if config.server.local_issuer and config.path(config.server.local_issuer).exists():
-        issuers.append(
-            Issuer(f"https://id.{config.domain}", audience, _jwks(config.path(config.server.local_issuer)))
-        )
-    if not issuers:
+    local = config.server.local_issuer
+    believed = issuers(
+        config.server.issuers,
+        config.directory,
+        audience,
+        config.domain,
+        config.path(local) if local else None,
+    )
+    if not believed:
         raise ConfigError("[server] no issuer of access tokens: nobody could be authorised")
-    return TokenValidator(issuers, id_claims=config.server.id_claims)
-
-
-def _jwks(path: Path) -> Callable[[], Any]:
-    async def fetch() -> Mapping[str, Any]:
-        return read_jwks(await asyncio.to_thread(path.read_bytes))
-
-    return fetch
+    return TokenValidator(believed, id_claims=config.server.id_claims)
 
 
 def _home_groups(config: Configuration, table: GroupTable) -> HomeGroups | None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from mcsec.errors import LocalError
+from mcsec.net.config import Section, read, section
 from mcsec.store.address import Address
 from mcsec.store.kek import Kek
 
@@ -18,19 +15,11 @@ from mcsec.store.kek import Kek
 _DATABASES = {"server": "server.db", "kms": "kms.db", "gms": "gms.db"}
 
 
-class ConfigError(LocalError):
-    """The configuration cannot be used; the text says where."""
-
-    code = "config"
-
-
-class StoreSection(BaseModel):
+class StoreSection(Section):
     """``url``: the store of the MCX servers, instead of ``[server] database``; ``seen``: what this machine knows of it.
 
     See :mod:`mcsec.store.witness` for ``seen``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = ""
     seen: str = ""
@@ -61,17 +50,13 @@ def of(content: Mapping[str, Any], directory: Path, entity: str = "server") -> S
     :raises ConfigError: the section says something that is not understood.
     :raises InvalidValue: the address is none.
     """
-    try:
-        section = StoreSection.model_validate(content.get("store", {}))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigError(f"[store] {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    stored = section(StoreSection, content.get("store", {}), "[store] ")
     own = content.get(entity, {})
     own = own if isinstance(own, dict) else {}
     domain = content.get("domain", {})
     named = str(own.get("database", _DATABASES[entity]))
     # What a KMS and a GMS keep is nobody else's business, so they never share a database with the servers.
-    text = section.url if entity == "server" and section.url else named
+    text = stored.url if entity == "server" and stored.url else named
     address = Address.parse(text, directory)
     beside = f"{address.path.name if address.path else 'store'}-seen"
     return StoreConfig(
@@ -81,8 +66,8 @@ def of(content: Mapping[str, Any], directory: Path, entity: str = "server") -> S
         str(own.get("kek", "file:kek")),
         directory,
         (address.path.parent if address.path else directory) / beside
-        if not section.seen or entity != "server"
-        else directory / section.seen,
+        if not stored.seen or entity != "server"
+        else directory / stored.seen,
     )
 
 
@@ -91,12 +76,4 @@ def load(path: Path, entity: str = "server") -> StoreConfig:
 
     :raises ConfigError: it cannot be read, or says something that is not understood.
     """
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror}", hint="make one with `mcsec init DIR --domain NAME`"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    return of(content, path.parent.absolute(), entity)
+    return of(read(path), path.parent.absolute(), entity)

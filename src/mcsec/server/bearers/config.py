@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from mcsec.net.config import Section
 from mcsec.server.bearers.bearer import Wish
 from mcsec.server.bearers.joint import Plan
 from mcsec.server.bearers.policy import STANDARD, BearerPolicy
@@ -17,11 +18,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PeerSection(_Section):
+class PeerSection(Section):
     """A Diameter neighbour: the BM-SC, or an agent on the way there.
 
     ``host`` is its identity, which its certificate must carry; ``address`` is HOST:PORT; ``realms``: what an agent
@@ -36,7 +33,7 @@ class PeerSection(_Section):
     realms: list[str] = []
 
 
-class Mb2Section(_Section):
+class Mb2Section(Section):
     """MB2: who we are there, where the BM-SC is, and times in seconds.
 
     Files are those of ``[server]`` unless given. ``source``: the inner source of the packets on MB2-U.
@@ -72,7 +69,7 @@ class Mb2Section(_Section):
         )
 
 
-class BearerSection(_Section):
+class BearerSection(Section):
     """A pre-established bearer (TS 23.280 10.7.3.1): asked for at the start, and again whenever it is lost. With
     ``dynamic`` it is for one call at a time: asked for when so many of its users are on unicast that it pays
     (``dynamic`` of ``[server.calls]``), given up after it, and announced to its group's users only.

@@ -11,6 +11,7 @@ from typing import Any
 
 from mcsec.errors import InvalidValue
 from mcsec.keys.events import Event
+from mcsec.net.config import ConfigError
 from mcsec.net.diameter.config import NodeConfig, PeerConfig, Timings, Transport
 from mcsec.net.diameter.restart_counter import next_counter
 from mcsec.net.https import Endpoint
@@ -24,7 +25,6 @@ from mcsec.server.bearers.service import GcsAs
 from mcsec.server.bearers.transmitter import Transmitter
 from mcsec.server.config import Configuration
 from mcsec.server.service import McServer
-from mcsec.store.config import ConfigError
 from mcsec.wire.mb2.messages import APPLICATION
 
 #: How long the end of a bearer may take before an operator is told how far it is.

@@ -10,11 +10,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mcsec.errors import LocalError
 from mcsec.keys.key import Key
 from mcsec.keys.policy import GroupRules
+from mcsec.net.config import Section
 from mcsec.net.sip.peer import Hop
 from mcsec.server.calls.floor_config import FloorSection
 from mcsec.server.calls.groups import CallKind, Group, GroupMember
@@ -32,11 +33,7 @@ Priority = Annotated[str, Field(pattern=r"^(mcptt[pq]\.(1[0-5]|[0-9]))?$")]
 EVERYBODY = "*"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PrioritySection(_Section):
+class PrioritySection(Section):
     """Resource-Priority of INVITEs, as in :class:`~mcsec.wire.priority.ResourcePriorities`."""
 
     normal: Priority = PRIORITIES.normal
@@ -51,7 +48,7 @@ class PrioritySection(_Section):
         )
 
 
-class CallsSection(_Section):
+class CallsSection(Section):
     """Both functions. ``host`` and ``ports``: where floor control and media are received; no ports: any that are free.
 
     ``controlling``: public service identity of the controlling function. Times as in
@@ -96,7 +93,7 @@ class CallsSection(_Section):
         )
 
 
-class MemberSection(_Section):
+class MemberSection(Section):
     """What differs for one member of a group."""
 
     user: str = Field(min_length=1, max_length=512)
@@ -109,7 +106,7 @@ class MemberSection(_Section):
     may_cancel: bool = False
 
 
-class GroupSection(_Section):
+class GroupSection(Section):
     """A group: who may join it, whether it has a MuSiK of its own, and its calls.
 
     ``home``: the MC domain whose server controls its calls; this one unless given. ``details``: members of whom more
@@ -166,7 +163,7 @@ class GroupSection(_Section):
         )
 
 
-class PartnerSection(_Section):
+class PartnerSection(Section):
     """The MCX server of another MC domain, with which calls are shared.
 
     ``sip``: where it listens, such as ``tls:HOST:PORT``. ``mdsi``: its identity, which its certificate must show.

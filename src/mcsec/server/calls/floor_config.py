@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mcsec.net.config import Section
 from mcsec.server.floor import STANDARD, FloorPolicy
 from mcsec.wire.rtcp.floor_values import FloorMessageType
 
@@ -24,14 +25,12 @@ class Acknowledged(StrEnum):
     QUEUE_POSITION_INFO = "queue-position-info"
 
 
-class FloorSection(BaseModel):
+class FloorSection(Section):
     """Timers and counters as in :class:`~mcsec.server.floor.FloorPolicy`; T2 and T4 are those of a group.
 
     ``acknowledge``: messages to one participant that ask for a Floor Ack. ``name_talkers``: Floor Taken says who talks.
     ``disclose_positions``: who waits is told the place in the queue.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     t1: Seconds = STANDARD.t1
     t3: Annotated[float, Field(ge=0, le=3600)] = STANDARD.t3
