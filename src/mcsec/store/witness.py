@@ -1,7 +1,8 @@
 """What a machine saw of its store, kept beside it: how a copy of the past is told from the store.
 
 A file of its own, written now and then: the store's name, how often it was restored, and the head of its provenance. A
-store that does not pass through that head again was put back by hand, or its records were changed.
+store that does not pass through that head again was put back by hand, or its records were changed. One that is empty
+was deleted.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from sqlalchemy import Connection, select
 from mcsec.errors import DecodeError
 from mcsec.keys.chain import ChainBroken, Fault, Head
 from mcsec.keys.records import decode
-from mcsec.store import life
+from mcsec.store import life, schema
+from mcsec.store.address import Address
+from mcsec.store.database import Database
 from mcsec.store.failures import StoreError
 from mcsec.store.group_commit import Write
 from mcsec.store.life import Life
 from mcsec.store.server_tables import provenance
+from mcsec.store.tables import restorations
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,43 @@ class Witness:
             fresh.replace(self.path)
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror}", code="store.witness") from None
+
+
+async def expect(address: Address, witness: Witness) -> None:
+    """Nothing is begun anew where this machine saw a store before; to be called before one is opened, and so made.
+
+    :raises StoreError: what was seen is gone (``store.gone``), or the file beside the store cannot be read.
+    """
+    seen = witness.read()
+    if seen is not None and seen.head.length and await _is_empty(address):
+        raise StoreError(
+            f"{address}: nothing is in this store, and this machine saw {seen.head.length} records in it",
+            code="store.gone",
+            hint="if it was deleted or moved, put it back, or restore a backup (`mcsec restore`); to begin anew, with "
+            f"other keys for everybody, delete {witness.path} too",
+        )
+
+
+async def _is_empty(address: Address) -> bool:
+    try:
+        database = await Database.reach(address, read_only=True)
+        try:
+            async with database.read() as connection:
+                return await connection.run_sync(_unused)
+        finally:
+            await database.close()
+    except StoreError as error:
+        # Whatever else is wrong is said when it is opened.
+        return error.code == "store.empty"
+
+
+def _unused(connection: Connection) -> bool:
+    version = schema.version(connection)
+    if version != schema.CURRENT:
+        return version is None
+    records = connection.execute(select(provenance.c.sequence).limit(1)).first()
+    restored = connection.execute(select(restorations.c.number).limit(1)).first()
+    return records is None and restored is None
 
 
 def look(connection: Connection) -> Seen:
