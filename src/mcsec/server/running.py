@@ -44,12 +44,12 @@ from mcsec.store.database import Database
 from mcsec.store.kms_answers import KmsAnswers
 from mcsec.store.server_kms import keep_pair, load_pair
 from mcsec.store.spks import load_spks
-from mcsec.store.witness import Witness
+from mcsec.store.witness import Witness, expect
 
 #: Seconds between looks whether another key period began, and at what changed about KMSs and revoked users.
+_LOOK = 60.0
 #: The same while nothing was heard of the KMS since the start.
 _SOON = 5.0
-_LOOK = 60.0
 #: Seconds that a server which ends waits for answers to keys that it sent.
 _DRAIN = 1.0
 
@@ -77,6 +77,8 @@ async def running(
 
     :raises McsecError: it cannot start; the text says why.
     """
+    seen = Witness(config.store.seen)
+    await expect(config.store.address, seen)
     database = await Database.open(config.store.address, config.kek())
     table = config.groups()
     home = _home_groups(config, table)
@@ -92,7 +94,7 @@ async def running(
                 verify=validator(config).validate,
                 may_join=config.may_join if home is None else home.may_join,
                 subscribers=config.subscribers(),
-                seen=Witness(config.store.seen),
+                seen=seen,
                 duty=own.duty,
                 presence=own.presence,
                 on_event=on_event,
