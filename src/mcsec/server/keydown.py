@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from mcsec.crypto.kms_keys import KmsPublicKeys
 from mcsec.errors import InvalidValue
 from mcsec.ids import KeyId, PurposeTag
 from mcsec.keys import transport
@@ -64,8 +65,19 @@ class KeyDownload:
         return frozenset(self.csks).union(made)
 
     def renew(self, initiator: Initiator) -> None:
-        """The server's keys of the present key period."""
+        """The server's keys of the present key period, and whom the KMS revoked."""
         self._initiator = initiator
+        if initiator.kms.kms_uri == self._kms.kms_uri:
+            self._kms = initiator.kms
+
+    @property
+    def revoked_users(self) -> frozenset[bytes]:
+        """Whom the KMS revoked, by UID."""
+        return self._kms.revoked_users
+
+    def revoked(self, clients: Iterable[str], now: float) -> set[str]:
+        """Whom of them their KMS revoked (TS 33.180 D.3.2)."""
+        return revoked(self._kms, clients, now)
 
     @property
     def rotations(self) -> tuple[Rotation, ...]:
@@ -250,6 +262,12 @@ class KeyDownload:
         # A MuSiK for several groups stands under each of them.
         unique = {id(rotation): rotation for rotation in self.musiks.values()}
         return [*unique.values(), *self.msccks.values()]
+
+
+def revoked(kms: KmsPublicKeys, clients: Iterable[str], now: float) -> set[str]:
+    """Whom of its users a KMS revoked."""
+    known = kms.revoked_users
+    return {client for client in clients if kms.uid_of(client, now) in known} if known else set()
 
 
 def _places(scope: Scope) -> list[str | None]:

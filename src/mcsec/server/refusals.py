@@ -22,6 +22,7 @@ _W = McpttWarning
 TABLE: dict[str, Answer] = {
     "token.": Answer(403, _W.SERVICE_AUTHORISATION_FAILED),
     "server.not-authorised": Answer(403, _W.SERVICE_AUTHORISATION_FAILED),
+    "server.user-revoked": Answer(403, _W.SERVICE_AUTHORISATION_FAILED),
     "server.impu-taken": Answer(403, _W.SERVICE_AUTHORISATION_FAILED),
     "server.unknown-user": Answer(404, _W.USER_UNKNOWN),
     "server.sender": Answer(403, _W.FUNCTION_NOT_ALLOWED),

@@ -20,7 +20,7 @@ from mcsec.net.sip.message import Request, Response, decode
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.refreshing import seconds
 from mcsec.net.tokens import Claims
-from mcsec.server import affiliation, authorisation, listening
+from mcsec.server import affiliation, authorisation, listening, revocation
 from mcsec.server.authorisation import Claim
 from mcsec.server.events import RequestRefused
 from mcsec.server.function import Done, Function
@@ -275,7 +275,9 @@ class Requests:
 
     async def _verified(self, claim: Claim, impu: str) -> str:
         claims = await self._verify(claim.bearer(), self._clock())
-        return authorisation.authorise(self._function, claim, claims, impu)
+        user = authorisation.authorise(self._function, claim, claims, impu)
+        revocation.check(self._function, user, self._clock())
+        return user
 
     async def _carry_out(self, done: Done) -> None:
         """Commit, then publish what happened; keys that are due may be sent now."""

@@ -243,6 +243,8 @@ class Provisioning:
         if self._missing is not None:
             server.tell_failure(self._missing)
         while True:
+            # A change that the store does not take waits in there.
+            await server.expel_revoked()
             await asyncio.sleep(_LOOK if self._missing is None else _SOON)
             try:
                 await self._upkeep.fetch()

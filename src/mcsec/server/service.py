@@ -33,7 +33,7 @@ from mcsec.net.sip.invited import IncomingCall, OnInvite
 from mcsec.net.sip.peer import Peer
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
-from mcsec.server import csk_update, keymaking, planning
+from mcsec.server import csk_update, keymaking, planning, revocation
 from mcsec.server.affiliation_notices import AffiliationNotices
 from mcsec.server.announcement import Bearer
 from mcsec.server.beginning import Watch
@@ -155,6 +155,7 @@ class McServer:
         )
         self._delivering: Delivering | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._expelled: frozenset[bytes] = frozenset()
 
     async def __aenter__(self) -> Self:
         now = self._clock()
@@ -258,6 +259,13 @@ class McServer:
     async def remove(self, group: str, members: Collection[str]) -> None:
         """Take users off a group, and rekey at once."""
         await self.carry_out(keymaking.remove(self.function, group, members, self._clock()))
+
+    async def expel_revoked(self) -> None:
+        """Log off whom the KMS revoked, and rekey at once what they held; looked at when the KMS says something new."""
+        known = self.function.engine.keydown.revoked_users
+        if known != self._expelled:
+            await self.carry_out(revocation.expel(self.function, self._clock()))
+            self._expelled = known
 
     def renew(self, identity: Identity) -> None:
         """The server's keys for another key period; what was received before is remembered."""

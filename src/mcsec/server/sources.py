@@ -20,9 +20,13 @@ from mcsec.server.locations import Place
 from mcsec.store import deliveries
 from mcsec.store.deliveries import Claimed
 from mcsec.store.group_commit import GroupCommit, Write
+from mcsec.store.server_tables import DeliveryState
 
 #: Seconds between looks where nothing is due, and nobody says that something is.
 _IDLE = 5.0
+
+#: The reason of a delivery that is not made.
+REVOKED_USER = "revoked by the KMS"
 
 Where = Callable[[str], "Place | None"]
 """How a user's client is reached; None: it is not registered here."""
@@ -152,9 +156,14 @@ class _Rows:
         """What builds the messages, key by key, and what is written of rows that lead to none."""
         by_key: dict[KeyId, list[tuple[Claimed, Place]]] = {}
         dropped: list[Write] = []
+        keydown = self.source.function.engine.keydown
+        revoked = keydown.revoked({row.mc_service_id for row in self.rows}, now)
         for row in self.rows:
             place = self.source.where(row.mc_service_id)
-            if place is None:
+            if row.mc_service_id in revoked:
+                # Soon it is logged off; until then it gets nothing more.
+                dropped.append(deliveries.settle(row.row, DeliveryState.REFUSED, reason=REVOKED_USER))
+            elif place is None:
                 dropped.append(deliveries.park(row.mc_service_id))
             else:
                 by_key.setdefault(row.key_id, []).append((row, place))
