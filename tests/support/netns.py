@@ -11,8 +11,9 @@ import contextlib
 import ctypes
 import os
 import random
+import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,70 +111,65 @@ def inside(namespace: str) -> Iterator[None]:
         os.close(away)
 
 
-class _Ear(asyncio.DatagramProtocol):
-    def __init__(self, relay: _Relay, behind: tuple[str, int] | None) -> None:
-        self._relay, self._behind = relay, behind
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self._behind is None:
-            self._relay.forward(data, addr)
-        else:
-            self._relay.back(data, self._behind)
-
-
 class _Relay:
-    """Everybody who comes has a socket of its own towards the target, so that answers find back."""
+    """Everybody who comes has a socket of its own towards the target, so that answers find back.
+
+    The sockets are made without an await, so that nobody else makes one in the wrong namespace meanwhile.
+    """
 
     def __init__(self, pair: Pair, host: str, target: tuple[str, int]) -> None:
         self._pair, self._host, self._target = pair, host, target
-        self._front: asyncio.DatagramTransport | None = None
-        self._backs: dict[tuple[str, int], asyncio.DatagramTransport] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._backs: dict[tuple[str, int], socket.socket] = {}
 
-    async def open(self, address: tuple[str, int]) -> int:
-        self._front = await self._socket(address, None)
-        port: int = self._front.get_extra_info("sockname")[1]
+    def open(self, address: tuple[str, int]) -> int:
+        self._front = self._socket(address, self._forward)
+        port: int = self._front.getsockname()[1]
         return port
 
-    def forward(self, data: bytes, source: tuple[str, int]) -> None:
+    def close(self) -> None:
+        for one in (self._front, *self._backs.values()):
+            self._loop.remove_reader(one)
+            one.close()
+
+    def _forward(self, data: bytes, source: tuple[str, int]) -> None:
         if self._pair.loss.strikes():
             return
-        if source in self._backs:
-            self._backs[source].sendto(data, self._target)
-            return
-        task = asyncio.get_running_loop().create_task(self._first(data, source))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if source not in self._backs:
+            self._backs[source] = self._socket((self._host, 0), lambda data, _: self._back(data, source))
+        self._send(self._backs[source], data, self._target)
 
-    def back(self, data: bytes, source: tuple[str, int]) -> None:
-        if not self._pair.loss.strikes() and self._front is not None:
-            self._front.sendto(data, source)
+    def _back(self, data: bytes, behind: tuple[str, int]) -> None:
+        if not self._pair.loss.strikes():
+            self._send(self._front, data, behind)
 
-    def close(self) -> None:
-        for transport in (self._front, *self._backs.values()):
-            if transport is not None:
-                transport.close()
-
-    async def _first(self, data: bytes, source: tuple[str, int]) -> None:
-        back = await self._socket((self._host, 0), source)
-        self._backs[source] = back
-        back.sendto(data, self._target)
-
-    async def _socket(
-        self, address: tuple[str, int], behind: tuple[str, int] | None
-    ) -> asyncio.DatagramTransport:
+    def _socket(
+        self, address: tuple[str, int], take: Callable[[bytes, tuple[str, int]], None]
+    ) -> socket.socket:
         with inside(self._pair.far):
-            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda: _Ear(self, behind), address
-            )
-        return transport
+            made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        made.bind(address)
+        self._loop.add_reader(made, self._read, made, take)
+        return made
+
+    def _read(self, ours: socket.socket, take: Callable[[bytes, tuple[str, int]], None]) -> None:
+        # Whoever is gone is told by ICMP, which comes as an error of the next call.
+        with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+            take(*ours.recvfrom(65_535))
+
+    def _send(self, ours: socket.socket, data: bytes, to: tuple[str, int]) -> None:
+        # A full buffer loses datagrams, as any link does.
+        with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+            ours.sendto(data, to)
 
 
 @contextlib.asynccontextmanager
 async def relay(pair: Pair, front: str, back: str, target: tuple[str, int]) -> AsyncIterator[int]:
     """A port of address ``front`` in the far namespace; what comes there goes on to ``target`` from ``back``."""
     made = _Relay(pair, back, target)
+    port = made.open((front, 0))
     try:
-        yield await made.open((front, 0))
+        yield port
     finally:
         made.close()
