@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ from mcsec.store.server import StoredUser
 from mcsec.store.server_tables import DeliveryState
 from mcsec.wire.mc_sip import McpttWarning
 from support.mc_server import GROUP, Running, running
-from support.waiting import until
+from support.waiting import soon, until
 
 pytestmark = pytest.mark.anyio
 Answer = Callable[[Request], Response | Awaitable[Response]]
@@ -209,6 +210,36 @@ async def test_who_gets_a_key_that_was_revoked_on_its_way_is_told(tmp_path: Path
         assert not mcx.of(KeyHeld)
 
     await deliver(tmp_path, late)(check)
+
+
+async def test_what_is_being_claimed_when_a_server_is_drained_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming, go = asyncio.Event(), asyncio.Event()
+
+    async def check(mcx: Running) -> None:
+        await until(lambda: len(mcx.of(KeyHeld)) == 20)
+        source = mcx.server._source
+        claim = source.claim
+
+        async def slowly(*asked: Any) -> Any:
+            claiming.set()
+            await go.wait()
+            return await claim(*asked)
+
+        monkeypatch.setattr(source, "claim", slowly)
+        await mcx.server.make_musik(Scope.of(GROUP))
+        await soon(claiming.wait())
+        draining = asyncio.ensure_future(mcx.server.drain(60.0))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        # Whoever ends the server then would leave what it is claiming to nobody.
+        assert not draining.done()
+        go.set()
+        await draining
+        assert await mcx.server.deliveries() == {"wanted": 20, "held": 20}
+
+    await deliver(tmp_path, lambda request: make_response(request, 200), 20)(check)
 
 
 async def test_a_server_that_is_drained_leaves_nothing_claimed(tmp_path: Path) -> None:

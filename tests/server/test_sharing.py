@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from mcsec.client import keydown
 from mcsec.keys.events import KeyDeliveryRefused, KeyHeld, KeyInstalled, KeyRevoked
@@ -20,14 +24,15 @@ from mcsec.store.address import Address
 from mcsec.store.database import Database
 from mcsec.store.deliveries import BULK
 from mcsec.store.nodes import Task
+from mcsec.store.server_tables import deliveries as table
 from mcsec.wire import mc_bodies, multipart
 from mcsec.wire.mc_sip import McpttWarning
 from mcsec.wire.xmlsec import XmlKeys
 from support.mc_clients import engine
 from support.mc_server import BEARER, DOMAIN, GROUP
 from support.postgresql import PROGRAM, PostgreSql, postgresql
-from support.sharing import KEK, Server, a_server, name, settings, sip_core, two_servers, users
-from support.waiting import until
+from support.sharing import IN_FLIGHT, KEK, Server, a_server, name, settings, sip_core, two_servers, users
+from support.waiting import patience, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
 
@@ -143,14 +148,52 @@ async def test_without_a_core_only_who_is_behind_a_proxy_is_reached_by_the_other
         await until(lambda: one.others() == 1)
 
 
-async def test_what_a_killed_server_claimed_is_delivered_when_its_lease_ends(cluster: PostgreSql) -> None:
+async def test_what_a_killed_server_claimed_is_delivered_when_it_is_missed(cluster: PostgreSql) -> None:
+    """Its leases last longer than the test waits."""
+    uri = cluster.database()
+    async with sip_core() as core, a_server(uri, settings(core)) as one:
+        await until(lambda: one.serving)
+        assert one.database is not None
+        two = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "support.node_process", uri, str(core.port)),
+            stdout=PIPE,
+            cwd=Path(__file__).parents[1],
+        )
+        try:
+            assert two.stdout is not None
+            async with patience():
+                while b"DeliveringToo" not in await two.stdout.readline():
+                    pass
+            await until(lambda: Task.DELIVERING in {node.task for node in one.presence.nodes.values()})
+            (other,) = one.presence.nodes.keys() - {one.presence.node}
+            core.answer = core.on_the_word
+            await users(one.mcx, 60)
+            await one.mcx.make_musik(Scope.of(GROUP))
+            await until(lambda: len(core.came) > IN_FLIGHT, "both have sent")
+        finally:
+            two.kill()
+            await two.wait()
+        async with one.database.read() as connection:
+            claimed = select(table.c.mc_service_id).where(table.c.node == other)
+            theirs = set((await connection.execute(claimed)).scalars())
+        assert theirs
+        core.go.set()
+        await until(lambda: len(held(one)) == 60)
+        assert held(one) == sorted(core.times)
+        (gone,) = one.of(NodeGone)
+        assert gone.node == other  # type: ignore[attr-defined]
+        assert {user for user, times in core.times.items() if times > 1} <= theirs
+        await settled(one, held=60)
+
+
+async def test_what_a_server_claimed_that_hangs_is_delivered_when_its_lease_ends(cluster: PostgreSql) -> None:
     uri = cluster.database()
     async with sip_core() as core, a_server(uri, settings(core)) as one:
         await until(lambda: one.serving)
         await users(one.mcx, 10)
         await one.mcx.drain(5.0)
         await one.mcx.make_musik(Scope.of(GROUP))
-        # As one that was killed right after it claimed: it is never heard of again.
+        # As one that says that it is there, and does nothing.
         assert one.database is not None
         claimed, now = time.monotonic(), time.time()
         async with one.database.begin() as connection:
@@ -231,17 +274,19 @@ async def test_each_is_told_of_the_others(cluster: PostgreSql) -> None:
 
 async def test_one_after_the_other_is_started_anew_while_keys_go_out(cluster: PostgreSql) -> None:
     uri = cluster.database()
-    async with sip_core() as core, two_servers(uri, settings(core)) as (one, two):
+    # So slowly that there is something to be delivered whoever is stopped.
+    slow = {"rate": 75.0}
+    async with sip_core() as core, two_servers(uri, settings(core, **slow)) as (one, two):
         core.answer = core.when_both_sent
         await users(one.mcx, 150)
         await one.mcx.make_musik(Scope.of(GROUP))
         await until(lambda: one.delivered and one.others())
         await two.stop()
-        async with a_server(uri, settings(core)) as three:
+        async with a_server(uri, settings(core, **slow)) as three:
             await until(lambda: "DeliveringToo" in three.told())
             await one.stop()
             await until(lambda: three.serving)
-            async with a_server(uri, settings(core)):
+            async with a_server(uri, settings(core, **slow)):
                 await settled(three, held=150)
             assert set(core.times.values()) == {1}
             assert len(core.times) == 150

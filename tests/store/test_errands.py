@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -208,3 +209,25 @@ async def test_nodes_say_what_they_do(address: Address) -> None:
         assert [one.node for one in await writer.run(nodes.there)] == ["one"]
         late = await writer.run(lambda c: nodes.there(c, first.until + 0.1))
         assert late == []
+
+
+async def test_what_nodes_claimed_that_are_gone_is_due_at_once(address: Address) -> None:
+    writes = wishes(MUSIK, 1, 2, 3, 4, 5)
+    async with opened(address, [user(number) for number in range(1, 6)], *writes) as (_, writer):
+        for node in ("there", "gone", "came later", ""):
+            await writer.run(lambda c, node=node: deliveries.claim(c, 1, NOW, NOW + 90, node=node))
+        await writer.run(lambda c: nodes.say(c, "came later", "a test", Task.DELIVERING, 0, lambda: NOW))
+        (later,) = await writer.run(nodes.there)
+
+        async def due() -> set[str]:
+            return {row.mc_service_id for row in (await take(writer, now=NOW + 1)).rows}
+
+        assert await due() == {name(5)}
+        await writer.write([deliveries.free({"there"}, later.since - 1, NOW + 1)])
+        assert await due() == {name(2)}
+        # Who was there before, and is not among those who are there now, is gone.
+        await writer.write([deliveries.free({"there"}, later.since + 1, NOW + 1)])
+        assert await due() == {name(3)}
+        # Whoever they were, on a store that one process has.
+        await writer.write([deliveries.free({"own"}, inf, NOW + 1)])
+        assert await due() == {name(1)}

@@ -60,7 +60,7 @@ async def main(directory: Path, core: int) -> None:
     settings = ServiceSettings(
         FunctionSettings(DOMAIN, PSI, protection=False, default_musik=False),
         sip=EndpointSettings(outbound=Hop("TCP", "127.0.0.1", core), trust=LOOPBACK),
-        delivery=DeliverySettings(in_flight=16, batch=8, lease=1.5, retry=RetryPolicy(0.1, 0.5, 50)),
+        delivery=DeliverySettings(in_flight=16, batch=8, lease=60.0, retry=RetryPolicy(0.1, 0.5, 50)),
     )
 
     def tell(event: Event) -> None:

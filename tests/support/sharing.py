@@ -49,17 +49,24 @@ class SipCore:
     """The next hop of every server: it answers for the clients.
 
     :ivar came: the requests. :ivar answer: what is answered; None: 200.
+    :ivar go: what :meth:`on_the_word` waits for.
     """
 
     port: int = 0
     came: list[Request] = field(default_factory=list)
     answer: Callable[[Request], Response | Awaitable[Response]] | None = None
+    go: asyncio.Event = field(default_factory=asyncio.Event)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     def handle(self, request: Request, peer: Peer) -> Response | Awaitable[Response]:
         self.came.append(request)
         self._more.set()
         return make_response(request, 200) if self.answer is None else self.answer(request)
+
+    async def on_the_word(self, request: Request) -> Response:
+        """An answer that waits until somebody says so."""
+        await self.go.wait()
+        return make_response(request, 200)
 
     async def when_both_sent(self, request: Request) -> Response:
         """An answer that waits until there are more requests than one server sends unanswered."""

@@ -86,6 +86,7 @@ class Assistant:
                 settings.delivery,
                 settings.origin_host,
                 self._tell,
+                self._presence.node,
             )
             delivering = Delivering(
                 source,

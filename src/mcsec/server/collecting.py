@@ -1,7 +1,7 @@
-"""What clients answered to servers that are not on duty: the one on duty notes it, and acts on it.
+"""What servers that are not on duty did: the one on duty notes what clients answered them, and acts on it.
 
 Such an answer lies in the delivery's row until its record is written, in the same transaction that settles the row. So
-it is never lost and never noted twice, whoever is killed.
+it is never lost and never noted twice, whoever is killed. What a server claimed that is gone, others deliver.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from math import inf
 
 from mcsec.keys.events import Event
 from mcsec.server.delivering import Delivering
@@ -35,18 +36,23 @@ class Collecting:
         writer: GroupCommit,
         delivering: Delivering,
         presence: Presence | None,
+        node: str,
         tell: Callable[[Iterable[Event]], None],
         clock: Callable[[], float],
     ) -> None:
-        """:param presence: None: this server does not know who else there is."""
+        """:param presence: None: this server does not know who else there is.
+        :param node: what it claims by.
+        """
         self._database, self._judging, self._writer = database, judging, writer
         self._delivering, self._presence = delivering, presence
-        self._tell, self._clock = tell, clock
+        self._node, self._tell, self._clock = node, tell, clock
+        self._there: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Note every answer, for ever; where nobody else uses the store, those that were left."""
         while True:
             try:
+                await self._miss()
                 found = await self.once()
             except StoreError:
                 # What was not noted is found again.
@@ -74,3 +80,18 @@ class Collecting:
             # Who was told of a key that is revoked is to be told of that.
             self._delivering.wake()
         return len(answers)
+
+    async def _miss(self) -> None:
+        """Whatever those claimed who are gone is to be delivered by others.
+
+        :raises StoreError: the store is being closed.
+        """
+        there, heard = frozenset({self._node}), inf
+        if self._database.shared:
+            if self._presence is None:
+                return
+            there, heard = self._presence.not_gone, self._presence.heard
+        if there and there != self._there:
+            await self._writer.write([deliveries.free(there, heard, self._clock())])
+            self._delivering.wake()
+            self._there = there

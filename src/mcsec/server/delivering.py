@@ -88,7 +88,7 @@ class Delivering:
         self._room = asyncio.Event()
         self._building = asyncio.Lock()
         self._flying = self._delivered = 0
-        self._draining = False
+        self._draining = self._claiming = False
         self._not_before = float("-inf")
         self._reaching = Reaching(endpoint, psi, settings.probe, tell, clock, self._known)
         self._answers: list[Outcome] = []
@@ -131,8 +131,10 @@ class Delivering:
     async def run(self) -> None:
         """Deliver whatever is due, for ever."""
         try:
-            while not self._draining:
+            while True:
                 room = await self._until_room()
+                if self._draining:
+                    break
                 self._wake.clear()
                 if self._reaching.closed:
                     await self._wake.wait()
@@ -166,7 +168,8 @@ class Delivering:
         self._wake.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._flying:
+                # What is being claimed at this moment is given back too.
+                while self._flying or self._claiming:
                     self._room.clear()
                     await self._room.wait()
         await self.settle()
@@ -201,8 +204,13 @@ class Delivering:
 
     async def _claim(self, most: int, urgency: int) -> Batch:
         now = self._clock()
-        batch = await self._source.claim(most, now, now + self._settings.lease, urgency)
-        self._flying += len(batch.rows)
+        self._claiming = True
+        try:
+            batch = await self._source.claim(most, now, now + self._settings.lease, urgency)
+            self._flying += len(batch.rows)
+        finally:
+            self._claiming = False
+            self._room.set()
         return batch
 
     async def _rest(self, wait: float | None) -> None:

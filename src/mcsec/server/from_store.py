@@ -63,9 +63,12 @@ class FromStore:
         delivery: DeliverySettings,
         origin_host: str,
         tell: Callable[[Iterable[Event]], None],
+        node: str = "",
     ) -> None:
-        """:param core: the SIP core; None: only clients behind a proxy are reached, by the way that Path gave."""
-        self.sender = sender
+        """:param core: the SIP core; None: only clients behind a proxy are reached, by the way that Path gave.
+        :param node: whose rows they are, among those that share the store.
+        """
+        self.sender, self._node = sender, node
         self._database, self._writer, self._core = database, writer, core
         self._function, self._delivery, self._tell = function, delivery, tell
         self._bodies = Bodies(function, origin_host)
@@ -84,7 +87,13 @@ class FromStore:
         if began >= self._not_before and await self._something_is_due(now - _HEAD_START):
             found = await self._writer.run(
                 lambda connection: errands.take(
-                    connection, most, now - _HEAD_START, lease, urgency, routed=self._core is None
+                    connection,
+                    most,
+                    now - _HEAD_START,
+                    lease,
+                    urgency,
+                    routed=self._core is None,
+                    node=self._node,
                 )
             )
         self._looked = time.monotonic() - began

@@ -24,7 +24,8 @@ class Presence:
     """One server among those that share a store.
 
     :ivar counts: each gives how many keys clients took from a part of this server.
-    :ivar nodes: those that are there, itself among them, as last heard.
+    :ivar nodes: those that are there, itself among them, as last heard; ``heard``: when, by the database's clock.
+    :ivar not_gone: their names, and of those that were missed once only; empty: nobody was heard of twice yet.
     """
 
     def __init__(
@@ -37,6 +38,11 @@ class Presence:
         self._changed = asyncio.Event()
         self.counts: list[Callable[[], int]] = []
         self.nodes: dict[str, Node] = {}
+        self.heard = 0.0
+        self.not_gone: frozenset[str] = frozenset()
+        self._known: dict[str, Node] = {}
+        self._missed: frozenset[str] = frozenset()
+        self._looks = 0
         self._behind = 0.0
 
     @property
@@ -96,7 +102,7 @@ class Presence:
                     await self.say()
             except (StoreError, TimeoutError):
                 # Whoever serves tells of a store that is away. Who is there then, nobody knows.
-                self._heard({})
+                self.nodes = {}
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SAY):
                     await self._changed.wait()
@@ -111,16 +117,23 @@ class Presence:
             return
 
     def _heard(self, found: dict[str, Node]) -> None:
+        """Who is missed is gone only if it is missed again: a machine that stood still is heard of in between."""
         now = self._clock()
-        others = {name: node for name, node in found.items() if name != self.node}
-        for name, node in others.items():
-            before = self.nodes.get(name)
-            if before is None or before.task is not node.task:
+        for name, node in found.items():
+            before = self._known.get(name)
+            if name != self.node and (before is None or before.task is not node.task):
                 self._tell([NodeCame(now, node.node, node.place, node.task.value)])
-        for name, node in self.nodes.items():
-            if name != self.node and name not in others:
-                self._tell([NodeGone(now, node.node, node.place)])
+        missed = self._known.keys() - found.keys()
+        for name in sorted(missed & self._missed):
+            gone = self._known.pop(name)
+            self._tell([NodeGone(now, gone.node, gone.place)])
+        self._missed = frozenset(missed & self._known.keys())
+        self._known |= found
         self.nodes = found
-        own, other = found.get(self.node), self.on_duty
-        if own is not None and other is not None:
+        self._looks += 1
+        if self._looks > 1:
+            self.not_gone = frozenset(self._known)
+        own, other = found[self.node], self.on_duty
+        self.heard = own.until - nodes.THERE
+        if other is not None:
             self._behind = other.ahead - own.ahead

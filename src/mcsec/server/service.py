@@ -13,6 +13,7 @@ A request is answered when what it changed is on the disk. A server that is kill
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 import time
 from collections import Counter
@@ -149,9 +150,10 @@ class McServer:
             on_event=self.requests.at_the_wire,
         )
         self.presence = presence
+        self._node = secrets.token_hex(8) if presence is None else presence.node
         self._judging = Judging(self.function, settings.delivery.retry)
         self._source = FromMemory(
-            self.function, self._writer, self._where, self._judging, settings.origin_host
+            self.function, self._writer, self._where, self._judging, settings.origin_host, self._node
         )
         self._delivering: Delivering | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -338,7 +340,14 @@ class McServer:
             presence.counts.append(lambda: delivering.delivered)
             presence.task = Task.ON_DUTY
         return Collecting(
-            self._database, self._judging, self._writer, delivering, presence, self._tell, self._clock
+            self._database,
+            self._judging,
+            self._writer,
+            delivering,
+            presence,
+            self._node,
+            self._tell,
+            self._clock,
         )
 
     async def carry_out(self, done: Done) -> None:

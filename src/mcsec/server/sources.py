@@ -81,11 +81,18 @@ class FromMemory:
     """
 
     def __init__(
-        self, function: Function, writer: GroupCommit, where: Where, judging: Judging, origin_host: str
+        self,
+        function: Function,
+        writer: GroupCommit,
+        where: Where,
+        judging: Judging,
+        origin_host: str,
+        node: str = "",
     ) -> None:
+        """:param node: whose rows they are, among those that share the store."""
         self.function = function
         self.where = where
-        self._writer, self._judging = writer, judging
+        self._writer, self._judging, self._node = writer, judging, node
         self._bodies = Bodies(function.settings, origin_host)
 
     @property
@@ -96,7 +103,7 @@ class FromMemory:
     async def claim(self, most: int, now: float, lease: float, urgency: int) -> Batch:
         """Claim rows."""
         rows: list[Claimed] = await self._writer.run(
-            lambda connection: deliveries.claim(connection, most, now, lease, urgency)
+            lambda connection: deliveries.claim(connection, most, now, lease, urgency, node=self._node)
         )
         return _Rows(self, rows)
 

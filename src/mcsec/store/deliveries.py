@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from mcsec.ids import KeyId
 from mcsec.store.group_commit import Write
-from mcsec.store.server_tables import NEVER, NO_PATH, DeliveryState, affiliations, deliveries, users
+from mcsec.store.server_tables import NEVER, NO_PATH, DeliveryState, affiliations, deliveries, nodes, users
 
 #: The reason of an accepted delivery by which the client was told of a revocation.
 REVOKED = "revoked"
@@ -123,7 +123,12 @@ def _claiming(rows: Select[tuple[int]]) -> Executable:
     return (
         update(deliveries)
         .where(deliveries.c.id.in_(select(found.c.id)))
-        .values(state=DeliveryState.SENT, due=bindparam("lease"), attempts=deliveries.c.attempts + 1)
+        .values(
+            state=DeliveryState.SENT,
+            due=bindparam("lease"),
+            attempts=deliveries.c.attempts + 1,
+            node=bindparam("by"),
+        )
         .returning(deliveries.c.id, deliveries.c.mc_service_id, deliveries.c.key_id, deliveries.c.attempts)
     )
 
@@ -216,6 +221,22 @@ def give_back(row: Claimed, now: float) -> Write:
     return Write(_GIVE_BACK, {"row": row.row, "attempt": row.attempt, "due_": now})
 
 
+def free(there: Collection[str], seen: float, now: float) -> Write:
+    """What nodes claimed that are not ``there`` any more is due now: nobody waits for their leases.
+
+    ``seen``: when that was found, by the database's clock; who came later is there too. Who was only cut off, and sends
+    nevertheless, delivers what is delivered again: that is harmless.
+    """
+    theirs = update(deliveries).where(
+        # So that the index of what is open serves.
+        deliveries.c.state < DeliveryState.HELD,
+        deliveries.c.state == DeliveryState.SENT,
+        deliveries.c.node.not_in(["", *sorted(there)]),
+        deliveries.c.node.not_in(select(nodes.c.node).where(nodes.c.since >= seen)),
+    )
+    return Write(theirs.values(state=int(DeliveryState.WANTED), due=now), {}, alone=True)
+
+
 def settle_held(rows: Collection[int]) -> Write:
     """Clients said that they have what these deliveries brought: one statement for all of them."""
     held = update(deliveries).where(deliveries.c.id.in_(rows))
@@ -245,16 +266,18 @@ def claim(
     urgency: int = BULK,
     *,
     routed: bool = False,
+    node: str = "",
 ) -> list[Claimed]:
     """Take up to ``most`` deliveries that are due, the urgent ones first; nobody else gets them before ``lease``.
 
     ``urgency``: none that is less urgent. ``routed``: only those to clients that are reached by the way that Path gave
-    (RFC 3327), so by any server.
+    (RFC 3327), so by any server. ``node``: who claims; empty: nobody who could be missed.
 
     Rows whose lease ended are taken again: whoever had them was killed, or gave up. Delivering twice is harmless.
     """
     claiming = _CLAIM_ROUTED if routed else _CLAIM
-    taken = connection.execute(claiming, {"most": most, "now": now, "lease": lease, "class": urgency})
+    values = {"most": most, "now": now, "lease": lease, "class": urgency, "by": node}
+    taken = connection.execute(claiming, values)
     # Of one key there are many.
     keys = cache(KeyId)
     return [Claimed(row, user, keys(key_id), attempt) for row, user, key_id, attempt in taken]

@@ -62,14 +62,21 @@ class Errands:
 
 
 def take(
-    connection: Connection, most: int, now: float, lease: float, urgency: int, *, routed: bool
+    connection: Connection,
+    most: int,
+    now: float,
+    lease: float,
+    urgency: int,
+    *,
+    routed: bool,
+    node: str = "",
 ) -> Errands:
     """Claim as :func:`mcsec.store.deliveries.claim` does.
 
     What is for users whose clients are not there is parked at once; whoever logs on meanwhile waits for the rows, and
     finds them parked.
     """
-    rows = deliveries.claim(connection, most, now, lease, urgency, routed=routed)
+    rows = deliveries.claim(connection, most, now, lease, urgency, routed=routed, node=node)
     if not rows:
         return Errands()
     found = _addressees(connection, sorted({row.mc_service_id for row in rows}))

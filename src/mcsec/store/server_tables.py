@@ -101,7 +101,8 @@ bearers = Table(
     Column("description", Text, nullable=False),
 )
 
-#: Who is to hold which key, and does: one row for each client and key. A row may be claimed when ``due``.
+#: Who is to hold which key, and does: one row for each client and key. A row may be claimed when ``due``. ``node``: who
+#: claimed it last.
 deliveries = Table(
     "mc_delivery",
     metadata,
@@ -113,6 +114,7 @@ deliveries = Table(
     Column("due", Float, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("node", String(32), nullable=False, server_default=""),
     Index("ux_mc_delivery", "key_id", "mc_service_id", unique=True),
     Index("ix_mc_delivery_user", "mc_service_id"),
 )
