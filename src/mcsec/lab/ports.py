@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import socket
@@ -30,6 +31,7 @@ class _Block:
             except OSError:
                 held.close()
                 continue
+            atexit.register(held.close)
             return first, held
         # All are held: two processes share one, and each port is looked at before it is given.
         return _FIRST + self.owner % _PROCESSES * _EACH, None
