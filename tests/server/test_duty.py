@@ -94,6 +94,20 @@ async def test_one_is_on_duty_and_gives_it_back(cluster: PostgreSql, monkeypatch
         assert (one.duty.ours, two.duty.ours) == (False, True)
 
 
+async def test_whoever_cannot_prolong_its_lease_stops_before_the_end(
+    cluster: PostgreSql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duty, "LEASE", 1000.0)
+    monkeypatch.setattr(duty, "_MARGIN", 100.0)
+    async with nodes(cluster.database(), 1) as (one,):
+        await one.duty.wait()
+        one.ahead = 800.0
+        assert one.duty.ours
+        # Another one may have it in 100 s at the earliest; what is sent now may leave late.
+        one.ahead = 950.0
+        assert not one.duty.ours
+
+
 async def test_a_lease_ends_by_itself(cluster: PostgreSql, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duty, "LEASE", 0.5)
     async with nodes(cluster.database(), 2) as (one, two):

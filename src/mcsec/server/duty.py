@@ -25,6 +25,8 @@ from mcsec.store.leases import Lease
 #: Seconds of the lease, and between attempts to prolong or to take it.
 LEASE = 1.5
 _PROLONG = LEASE / 4
+#: Seconds before its end in which the lease counts no more: what was allowed to be sent still has to leave.
+_MARGIN = LEASE / 6
 _LOOK = 0.25
 _NAME = "server"
 
@@ -65,14 +67,23 @@ class Duty:
 
     async def keep(self) -> None:
         """Prolong the lease, until it is lost."""
-        while self.ours:
-            await asyncio.sleep(_PROLONG)
-            lease = await self._take()
-            if lease is not None and lease.term != self._term:
-                # It was over, and somebody else's meanwhile.
-                self._until = float("-inf")
-        self.lost.set()
-        self._tell([DutyLost(time.time(), self._term)])
+        taking: asyncio.Task[Lease | None] | None = None
+        try:
+            while self.ours:
+                await asyncio.sleep(_PROLONG)
+                taking = asyncio.create_task(self._take())
+                # Where nothing comes back from the database, to let go of it takes long too.
+                await asyncio.wait([taking], timeout=LEASE)
+                lease = taking.result() if taking.done() else None
+                if lease is not None and lease.term != self._term:
+                    # It was over, and somebody else's meanwhile.
+                    self._until = float("-inf")
+            self.lost.set()
+            self._tell([DutyLost(time.time(), self._term)])
+        finally:
+            if taking is not None:
+                taking.cancel()
+                await asyncio.wait([taking], timeout=LEASE)
 
     async def give_back(self) -> None:
         """The next one need not wait."""
@@ -105,5 +116,5 @@ class Duty:
         except (StoreError, TimeoutError):
             return None
         if lease is not None:
-            self._until = asked + LEASE
+            self._until = asked + LEASE - _MARGIN
         return lease

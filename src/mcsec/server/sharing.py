@@ -51,14 +51,21 @@ async def turn(
         async with Assistant(database, settings, ask, presence, tell, clock, datagrams) as assistant:
             await duty.wait()
             assistant.retire()
-            keeping = asyncio.create_task(duty.keep())
+            keeping = (asyncio.create_task(duty.keep()), asyncio.create_task(_let_go(database, duty)))
             try:
                 yield Turn(duty, presence)
             finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
+                for task in keeping:
+                    task.cancel()
+                await asyncio.gather(*keeping, return_exceptions=True)
                 await duty.give_back()
     finally:
         saying.cancel()
         await asyncio.gather(saying, return_exceptions=True)
         await presence.leave()
+
+
+async def _let_go(database: Database, duty: Duty) -> None:
+    """Whoever lost duty writes nothing that counts, so it need not wait for a database that it may be cut off from."""
+    await duty.lost.wait()
+    database.give_up()

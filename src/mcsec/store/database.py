@@ -49,7 +49,8 @@ class Database:
         self._worker_engine: Engine | None = None
         self._engine: AsyncEngine
         if address.path is None:
-            self._engine = postgresql.engine(address.uri, str(address))
+            self._connections = postgresql.Connections()
+            self._engine = postgresql.engine(address.uri, str(address), self._connections)
             self._turn = asyncio.Lock()
         else:
             self._engine, another = sqlite.engines(address.path, read_only)
@@ -135,6 +136,11 @@ class Database:
         assert self._worker_engine is not None, "SQLite has a thread of its own"
         with explained(self._where), self._worker_engine.begin() as connection:
             return work(connection)
+
+    def give_up(self) -> None:
+        """Nobody waits for a database of many processes any more, or asks it: this process is of no use to it."""
+        if self.shared:
+            self._connections.give_up()
 
     async def close(self) -> None:
         """Closes every connection."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import weakref
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -13,9 +16,50 @@ if TYPE_CHECKING:
 
 #: Seconds until a server that does not answer counts as away.
 _PATIENCE = 10.0
+_GIVEN_UP = "this process has given up the database"
 
 
-def engine(uri: str, where: str) -> AsyncEngine:
+class Connections:
+    """The connections of one engine, so that they can be given up all at once: see :meth:`give_up`."""
+
+    def __init__(self) -> None:
+        self._open: weakref.WeakSet[asyncpg.Connection[Any]] = weakref.WeakSet()
+        self._coming: set[asyncio.Task[asyncpg.Connection[Any]]] = set()
+        self._given_up = False
+
+    def give_up(self) -> None:
+        """Whoever waits for the database fails now, and so does who asks it later.
+
+        Where packets to a database vanish, a connection takes minutes to find that out.
+        """
+        self._given_up = True
+        for task in self._coming:
+            task.cancel()
+        for connection in list(self._open):
+            connection.terminate()
+
+    async def connect(self, make: Callable[[], Coroutine[Any, Any, asyncpg.Connection[Any]]]) -> Any:
+        """What ``make`` gives.
+
+        :raises OSError: given up.
+        """
+        if self._given_up:
+            raise ConnectionAbortedError(_GIVEN_UP)
+        task = asyncio.create_task(make())
+        self._coming.add(task)
+        try:
+            connection = await task
+        except asyncio.CancelledError:
+            if self._given_up:
+                raise ConnectionAbortedError(_GIVEN_UP) from None
+            raise
+        finally:
+            self._coming.discard(task)
+        self._open.add(connection)
+        return connection
+
+
+def engine(uri: str, where: str, connections: Connections) -> AsyncEngine:
     """The engine on a database; ``where`` names it without a password.
 
     :raises StoreError: the driver is not installed.
@@ -31,8 +75,10 @@ def engine(uri: str, where: str) -> AsyncEngine:
 
     async def connect() -> asyncpg.Connection[Any]:
         try:
-            connection = await asyncpg.connect(
-                uri, timeout=_PATIENCE, command_timeout=60, server_settings={"application_name": "mcsec"}
+            connection = await connections.connect(
+                lambda: asyncpg.connect(
+                    uri, timeout=_PATIENCE, command_timeout=60, server_settings={"application_name": "mcsec"}
+                )
             )
             try:
                 durable = await connection.fetchval("SHOW synchronous_commit")
