@@ -88,7 +88,7 @@ class Delivering:
         self._room = asyncio.Event()
         self._building = asyncio.Lock()
         self._flying = self._delivered = 0
-        self._draining = self._claiming = False
+        self._draining = self._claiming = self._more = False
         self._not_before = float("-inf")
         self._reaching = Reaching(endpoint, psi, settings.probe, tell, clock, self._known)
         self._answers: list[Outcome] = []
@@ -122,7 +122,7 @@ class Delivering:
 
     def heard(self, count: int) -> None:
         """Other servers were given so many answers."""
-        self._pacer.answered(count, time.monotonic(), self._flying > 0)
+        self._pacer.answered(count, time.monotonic(), self._busy)
 
     def wake(self) -> None:
         """Rows may be due."""
@@ -147,6 +147,7 @@ class Delivering:
                 urgency = deliveries.BULK if allowed else deliveries.LATE_JOINER
                 claimed, batch = time.monotonic(), await self._claim(allowed or most, urgency)
                 self._pacer.spend(len(batch.rows))
+                self._more = len(batch.rows) == (allowed or most)
                 if batch.rows:
                     self._spawn(self._send(batch, claimed))
                 else:
@@ -279,6 +280,11 @@ class Delivering:
             # Cancelled: their rows are claimed again after the lease.
             self._landed(left)
 
+    @property
+    def _busy(self) -> bool:
+        """Whether answers are awaited, or would be if there were room: only then they say how long many take."""
+        return self._flying > 0 or (self._more and not self._reaching.closed)
+
     async def _return(self, rows: Iterable[Claimed]) -> None:
         """Rows of which nothing left."""
         now = self._clock()
@@ -318,7 +324,7 @@ class Delivering:
                     await asyncio.sleep(_GATHER)
                 answers, self._answers = self._answers, []
                 lost, self._lost = self._lost, []
-                self._pacer.answered(len(answers), time.monotonic(), self._flying > 0)
+                self._pacer.answered(len(answers), time.monotonic(), self._busy)
                 now = self._clock()
                 done = self._source.judge(answers, now, self._pacer.pace)
                 # A rest looks again, for what is to be tried again may be due before it ends.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 #: Seconds for which deliveries are saved up and claimed together.
 _TOGETHER = 0.1
-#: Answers that make a measurement, and how many seconds they must have taken.
-_ENOUGH, _LONG_ENOUGH = 256, 0.1
+#: Answers that make a measurement, and how many seconds they must have taken; what an older one counts beside the
+#: next. Answers come in bursts, as many as are in flight: no measurement may count for much.
+_ENOUGH, _LONG_ENOUGH, _OLDER = 256, 0.1, 0.8
 
 
 class Pacer:
@@ -29,6 +30,7 @@ class Pacer:
         self._looked: float | None = None
         self._since: float | None = None
         self._count = 0
+        self._seconds = self._answers = 0.0
 
     @property
     def wait(self) -> float:
@@ -51,13 +53,14 @@ class Pacer:
         self._saved -= count
 
     def answered(self, count: int, now: float, busy: bool) -> None:
-        """So many were answered; ``busy``: others are on their way."""
+        """So many were answered; ``busy``: others are on their way, or due."""
         if self._since is not None:
             self._count += count
             took = now - self._since
             if self._count >= _ENOUGH and took >= _LONG_ENOUGH:
-                measured = took / self._count
-                self.pace = (self.pace + measured) / 2 if self.pace else measured
+                self._seconds = _OLDER * self._seconds + took
+                self._answers = _OLDER * self._answers + self._count
+                self.pace = self._seconds / self._answers
                 self._since, self._count = now, 0
         if self._since is None or not busy:
             self._since, self._count = (now if busy else None), 0
