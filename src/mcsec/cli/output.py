@@ -12,6 +12,14 @@ import typer
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
+def log(row: dict[str, Any]) -> None:
+    """One event as a line of JSON, on standard error."""
+    from mcsec.net.log import LOG
+
+    LOG.write(json.dumps(row) + "\n")
+    LOG.flush()
+
+
 def log_to_stderr() -> None:
     """Log lines go beside the result, so that ``--json`` stays one object and nothing else."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

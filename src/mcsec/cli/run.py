@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -57,16 +55,13 @@ async def _gms(config: Path) -> None:
 
 async def _bmsc(config: Path) -> None:
     from mcsec.bmsc.running import running
+    from mcsec.cli.output import log
     from mcsec.net.https import stopping
 
     stop = stopping()
-    async with running(config, _log) as addresses:
+    async with running(config, log) as addresses:
         print(" ".join(addresses), flush=True)
         await stop.wait()
-
-
-def _log(row: dict[str, Any]) -> None:
-    print(json.dumps(row), file=sys.stderr, flush=True)
 
 
 async def _kms(config: Path) -> None:

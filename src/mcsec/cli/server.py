@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mcsec.cli.run import ConfigOption
-
-if TYPE_CHECKING:
-    from mcsec.keys.events import Event
 
 
 def server(config: ConfigOption) -> None:
@@ -38,12 +32,13 @@ async def _server(path: Path) -> None:
 
 
 async def _serve(path: Path, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    from mcsec.cli.output import log
     from mcsec.errors import WrongState
     from mcsec.server import memory
     from mcsec.server.config import Configuration
     from mcsec.server.running import running
 
-    async with running(Configuration.load(path), _log) as found:
+    async with running(Configuration.load(path), lambda event: log(event.describe())) as found:
         ready.set()
         print(" ".join(found.addresses), flush=True)
         waiting = [asyncio.ensure_future(event.wait()) for event in (stop, found.lost)]
@@ -56,8 +51,3 @@ async def _serve(path: Path, stop: asyncio.Event, ready: asyncio.Event) -> None:
         raise WrongState(
             "another server is on duty, or may be", code="server.not-on-duty", hint="start it again"
         )
-
-
-def _log(event: Event) -> None:
-    json.dump(event.describe(), sys.stderr)
-    sys.stderr.write("\n")

@@ -5,13 +5,13 @@ Neither ever has a key, a token or a body in it.
 
 from __future__ import annotations
 
-import sys
 from typing import Any, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from mcsec.errors import McsecError
+from mcsec.net.log import LOG
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -40,7 +40,7 @@ class HttpsObserver:
         self._ready = Gauge(f"{self.name}_ready", "1 while requests are served", registry=registry)
         self._children: dict[tuple[str, int], Any] = {}
         self._log = structlog.wrap_logger(
-            structlog.PrintLogger(stream or sys.stderr),
+            structlog.PrintLogger(stream or LOG),
             processors=[
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.add_log_level,

@@ -86,7 +86,11 @@ class Kek:
             return cls(_parse(read_private(Path(credentials) / Path(name).name), source))
         if kind == "env" and name:
             if name not in environ:
-                raise WrapError(f"environment variable {name} is not set", code="store.kek-missing")
+                raise WrapError(
+                    f"environment variable {name} is not set",
+                    code="store.kek-missing",
+                    hint=f"set {name} to the wrapping key of the store, or choose file: or credential:",
+                )
             return cls(_parse(environ[name].encode(), source))
         raise WrapError(
             f"{source!r} is no source of a wrapping key",
