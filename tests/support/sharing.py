@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mcsec.crypto.secret import Secret
 from mcsec.ids import PurposeTag
@@ -154,7 +155,7 @@ def settings(core: SipCore | None, **delivery: object) -> ServiceSettings:
     )
 
 
-async def _run(server: Server, uri: str, found: ServiceSettings) -> None:
+async def _run(server: Server, where: str | Path, found: ServiceSettings) -> None:
     own = identity()
 
     async def ask() -> Sender:
@@ -163,7 +164,8 @@ async def _run(server: Server, uri: str, found: ServiceSettings) -> None:
     def clock() -> float:
         return time.time() + server.ahead
 
-    server.database = database = await Database.open(Address(uri=uri), KEK)
+    address = Address(path=where) if isinstance(where, Path) else Address(uri=where)
+    server.database = database = await Database.open(address, KEK)
     try:
         async with (
             turn(database, found, ask, server.events.append, clock) as its,
@@ -187,10 +189,10 @@ async def _run(server: Server, uri: str, found: ServiceSettings) -> None:
 
 
 @asynccontextmanager
-async def a_server(uri: str, found: ServiceSettings, ahead: float = 0.0) -> AsyncIterator[Server]:
-    """A server that is started; it is on duty when no other one is."""
+async def a_server(where: str | Path, found: ServiceSettings, ahead: float = 0.0) -> AsyncIterator[Server]:
+    """A server that is started, on a database or a file; it is on duty when no other one is."""
     server = Server(ahead=ahead)
-    server.task = asyncio.create_task(_run(server, uri, found))
+    server.task = asyncio.create_task(_run(server, where, found))
     try:
         yield server
     finally:
