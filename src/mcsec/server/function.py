@@ -80,7 +80,8 @@ class Done:
 class Function:
     """The state of one participating function.
 
-    :ivar bearers: what is announced, by TMGI as text.
+    :ivar bearers: what is announced, by TMGI as text. ``barred``: users and groups of other domains, where those said
+        that the user is no member any more.
     """
 
     def __init__(
@@ -90,8 +91,13 @@ class Function:
         self.users = Users()
         self.bearers: dict[str, Bearer] = {}
         self.settings = settings
-        self.may_join = may_join
+        self.barred: set[tuple[str, str]] = set()
+        self._may_join = may_join
         self._wrapper = wrapper
+
+    def may_join(self, user: str, group: str) -> bool:
+        """Whether a user may be affiliated to a group."""
+        return (user, group) not in self.barred and self._may_join(user, group)
 
     def lookup(self, user: str) -> CskLookup | None:
         """The XML keys of what a user may protect under; None where there is no CSK."""

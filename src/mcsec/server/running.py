@@ -105,8 +105,6 @@ async def running(
                 if group.musik == "own" and group.id not in server.function.engine.keydown.musiks:
                     await server.make_musik(Scope.of(group.id))
             following = [asyncio.create_task(provisioning.renew(server))]
-            if home is not None:
-                following.append(asyncio.create_task(_follow(config, server, home)))
             following += [asyncio.create_task(one.run()) for one in _mkfcs(config, server, provisioning)]
             try:
                 async with database.read() as connection:
@@ -126,6 +124,8 @@ async def running(
                     ),
                 ):
                     hooks.append(calls.happened)
+                    if home is not None:
+                        following.append(asyncio.create_task(_follow(config, server, home, calls)))
                     if bearers is not None:
                         calls.attach(JointAir(bearers.joint, bearers.transmitter))
                     lost = asyncio.Event() if own.duty is None else own.duty.lost
@@ -299,8 +299,10 @@ def _mkfcs(config: Configuration, server: McServer, provisioning: Provisioning) 
     ]
 
 
-async def _follow(config: Configuration, server: McServer, home: HomeGroups) -> None:
-    """Do what the GMS says, for ever: who is no member of a group any more is taken off it, and its MuSiK replaced."""
+async def _follow(config: Configuration, server: McServer, home: HomeGroups, calls: Calls) -> None:
+    """Do what the GMS says, for ever: who is no member of a group any more is taken off it and out of its call, and its
+    MuSiK is replaced.
+    """
 
     async def changed(groups: frozenset[str]) -> None:
         for group in sorted(groups):
@@ -308,6 +310,7 @@ async def _follow(config: Configuration, server: McServer, home: HomeGroups) -> 
             strangers = [user for user in sorted(affiliated) if not home.may_join(user, group)]
             if strangers:
                 await server.remove(group, strangers)
+            calls.follow(group)
 
     assert config.server.gms is not None, "there is a GMS"
     await home.run(config.server.gms.refresh, changed, server.tell_failure)

@@ -262,6 +262,14 @@ class McServer:
         """Take users off a group, and rekey at once."""
         await self.carry_out(keymaking.remove(self.function, group, members, self._clock()))
 
+    async def bar(self, user: str, group: str) -> None:
+        """Take a user off a group of another domain, on that domain's word, and let it join no more until it is
+        invited from there again.
+        """
+        self.function.barred.add((user, group))
+        if user in self.function.users.members([group]):
+            await self.remove(group, [user])
+
     async def expel_revoked(self) -> None:
         """Log off whom the KMS revoked, and rekey at once what they held; looked at when the KMS says something new."""
         known = self.function.engine.keydown.revoked_users

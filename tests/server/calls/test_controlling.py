@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mcsec.errors import Refused, WrongState
 from mcsec.server.calls import events
-from mcsec.server.calls.controlling import End, Entry, GroupCall, Invite
+from mcsec.server.calls.controlling import NO_MEMBER, End, Entry, GroupCall, Invite
 from mcsec.server.calls.groups import CallKind, Group, GroupMember, GroupTable, found
 from mcsec.server.calls.policy import CallPolicy
 from mcsec.server.calls.states import TABLE, CallState
@@ -300,3 +300,26 @@ def test_whatever_happens_in_whatever_order(kind: CallKind, steps: list[tuple[st
 
 def test_every_state_can_be_left_but_the_last() -> None:
     assert [state for state in CallState if not TABLE[state]] == [CallState.RELEASED]
+
+
+def test_who_is_no_member_any_more_is_out_invited_or_in() -> None:
+    going = call(group())
+    going.begin(0.0)
+    going.join(BOB, entry(BOB), 0.0)
+    going.join(DAN, entry(DAN), 0.0)
+    out = going.follow(group(ANN, DAN), 1.0)
+    assert of_kind(out, End) == [
+        End(user, "no member of the group any more", NO_MEMBER) for user in (BOB, CEM)
+    ]
+    assert going.invited == ()
+    going.left(BOB, "it was told", 1.0)
+    with pytest.raises(Refused) as refused:
+        going.join(BOB, entry(BOB), 2.0)
+    assert refused.value.code == "call.not-a-member"
+    assert going.follow(replace(group(), everybody=True, members={}), 3.0) == []
+
+
+@pytest.mark.parametrize("now", [None, group(disabled=True)])
+def test_a_group_that_is_gone_or_disabled_has_no_call(now: Group | None) -> None:
+    going = established()
+    assert {one.user: one.status for one in of_kind(going.follow(now, 1.0), End)} == dict.fromkeys(EVERYBODY)

@@ -174,6 +174,8 @@ def _measure(stage: Stage, talker: Person, hearers: list[Person], asked: float, 
 async def _remove(stage: Stage, step: files.RemoveStep) -> None:
     gone, group = stage.people[step.who], stage.group_id(step.group)
     home = stage.sites[stage.scenario.groups[step.group].home]
+    # Between domains it is a call that tells who is no member any more. Where none goes on, an operator does.
+    told = gone.site is home or group in gone.client.calls
     document = stage.documents[step.group]
     left = tuple(member for member in document.members if member.uri != gone.uri)
     stage.documents[step.group] = replace(document, members=left)
@@ -181,13 +183,27 @@ async def _remove(stage: Stage, step: files.RemoveStep) -> None:
     stage.removed.add(step.who)
     for one in stage.members(step.group):
         await home.gms.give_keys(group, one.engine)
-    server = gone.site.running
-    if group in server.server.function.engine.keydown.musiks:
-        await server.server.remove(group, [gone.uri])
-    if (serving := server.calls.servings.get(group)) is not None:
-        serving.close(gone.uri, "removed from the group")
+    server = gone.site.running.server
+    if not told:
+        await server.remove(group, [gone.uri])
+    await until(
+        f"{step.who} is taken off the group",
+        lambda: (
+            group not in gone.client.calls
+            and gone.uri not in server.function.users.members([group])
+            and not _holds(gone, group)
+        ),
+    )
     await _listening(stage, stage.members(step.group))
     stage.say(f"{step.who} is removed: the GMS makes a new GMK, {gone.site.name}'s server a new MuSiK")
+
+
+def _holds(one: Person, group: str) -> bool:
+    """Whether what is sent on its domain's bearer is under a MuSiK that a person was given."""
+    rotation = one.site.running.server.function.engine.keydown.musiks.get(group)
+    if rotation is None or rotation.sending is None:
+        return False
+    return rotation.audience.holds(one.uri, rotation.sending.key_id)
 
 
 async def _rotate(stage: Stage, step: files.RotateStep) -> None:

@@ -16,6 +16,7 @@ from mcsec.net.sip.effects import RequestArrived
 from mcsec.net.sip.errors import NoAnswer
 from mcsec.net.sip.message import Message, Request, Response, encode
 from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.reason import Reason
 from mcsec.net.sip.serving import Serving
 from mcsec.net.sip.session_timer import SessionTimer, accept, agreed, offer
 
@@ -36,7 +37,7 @@ def glare_wait(caller: bool, t1: float) -> float:
 
 class Call:
     """One call. ``remote_body`` is what the peer offered or answered last, ``remote_type`` the Content-Type of it;
-    ``ended`` is set when it is over.
+    ``ended`` is set when it is over, ``because`` is what the peer's BYE said.
 
     ``flow`` is the connection to a neighbour: used as long as no proxy put itself on the route.
     """
@@ -70,20 +71,22 @@ class Call:
         self._settled = asyncio.Event()
         self._confirmed = state is CallState.CONFIRMED
         self.reason = ""
+        self.because: Reason | None = None
         serving.usages[dialog.id] = self
         if state is CallState.CONFIRMED:
             self._restart_timer()
 
     # What the user of the call does.
 
-    async def hang_up(self) -> None:
-        """End the call with BYE and wait for the answer; a peer that is gone is no error.
+    async def hang_up(self, because: Reason | None = None) -> None:
+        """End the call with BYE and wait for the answer; a peer that is gone is no error. ``because``: what it is told.
 
         :raises WrongState: it is not confirmed.
         """
         self._go(CallInput.WE_HANG_UP, "we hung up")
         try:
-            await self._request(self.dialog.request("BYE"))
+            headers = () if because is None else (because.header(),)
+            await self._request(self.dialog.request("BYE", headers=headers))
         except McsecError:
             return
 
@@ -188,7 +191,9 @@ class Call:
         if request.method == "BYE":
             self._core.respond(arrived.key, make_response(request, 200))
             if self.state is not CallState.ENDED:
-                self._go(CallInput.THEY_HANG_UP, "they hung up")
+                self.because = because = Reason.of(request)
+                told = f": {because.text}" if because is not None and because.text else ""
+                self._go(CallInput.THEY_HANG_UP, f"they hung up{told}")
         elif request.method == "INVITE" and self.state is CallState.CONFIRMED:
             self._reinvited(arrived)
         elif request.method in ("MESSAGE", "OPTIONS"):

@@ -20,6 +20,9 @@ from mcsec.server.floor.events import CallInactive
 from mcsec.wire.rtcp.floor import FloorMessage, FloorRequest
 from mcsec.wire.rtcp.floor_values import FloorIndicator
 
+NO_MEMBER = 403
+"""The status that refuses who is no member (TS 24.379 10.1.1.4.2), and that a BYE gives to who is none any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Invite:
@@ -32,10 +35,11 @@ class Invite:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The leg of a member ends: BYE, or CANCEL where it was not answered yet."""
+    """The leg of a member ends: BYE, or CANCEL where it was not answered yet. ``status``: what would refuse it now."""
 
     user: str
     reason: str
+    status: int | None = None
 
 
 Output = Invite | End | ToOne | ToAll | Forward | Event
@@ -61,7 +65,7 @@ class Entry:
 class GroupCall:
     """One call.
 
-    :ivar group: as it was when the call began.
+    :ivar group: as it was when the call began, with the members that it has now.
     :ivar floor: who talks.
     """
 
@@ -161,6 +165,20 @@ class GroupCall:
             self._reason = "too few members are left"
             self._step(Step.ALONE, now)
         return self.poll(now)
+
+    def follow(self, group: Group | None, now: float) -> list[Output]:
+        """The group is another one now, or is no more: who is no member is out, and nobody is in what is disabled."""
+        if group is None or group.disabled:
+            return self.release("the group is no more" if group is None else "the group is disabled", now)
+        self.group = replace(self.group, members=group.members, everybody=group.everybody)
+        if self.state.alive and not group.everybody:
+            gone = [user for user in (*self.members, *self._invited) if user not in group.members]
+            for user in gone:
+                self._invited.pop(user, None)
+                self._out.append(End(user, "no member of the group any more", NO_MEMBER))
+        # Nothing else is done before they are out: the group does not know them.
+        out, self._out = self._out, []
+        return out
 
     def urge(self, user: str, urgency: Urgency, now: float) -> list[Output]:
         """A member makes the call more urgent, or takes that back.

@@ -46,6 +46,14 @@ class MemberLeft(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberRemoved(CallEvent):
+    """The group's home domain says that one of our users is no member any more; what it holds is replaced."""
+
+    user: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
 class UrgencyChanged(CallEvent):
     """The call is about something more, or less, urgent."""
 

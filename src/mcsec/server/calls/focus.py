@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import LocalError, PeerError, Refused
 from mcsec.keys.events import Event
+from mcsec.net.sip.reason import Reason
 from mcsec.server.calls.around import Alarm, Around
 from mcsec.server.calls.bodies import Audio
 from mcsec.server.calls.controlling import End, Entry, GroupCall, Invite, Output
@@ -99,6 +100,12 @@ class Focus:
             del self._partners[user]
         self._do(self.call.left(user, reason, self._around.clock()))
 
+    def follow(self, group: Group | None) -> None:
+        """The group changed; None: there is none any more. Who is no member now is out at once."""
+        if group is not None:
+            self.group = group
+        self._do(self.call.follow(group, self._around.clock()))
+
     def release(self, reason: str) -> None:
         """The call is released."""
         self._do(self.call.release(reason, self._around.clock()))
@@ -163,8 +170,8 @@ class Focus:
                         own.down(message, but=but)
                 case Invite(user=user):
                     self._inviting[user] = self._invite(self, output)
-                case End(user=user, reason=reason):
-                    self._end(user, reason)
+                case End():
+                    self._end(output)
                 case Event():
                     self._around.tell(output)
         if self.call.state is CallState.RELEASED:
@@ -182,18 +189,20 @@ class Focus:
         if own is not None and user in own.legs:
             own.down(message, user=user)
 
-    def _end(self, user: str, reason: str) -> None:
+    def _end(self, end: End) -> None:
+        user, reason = end.user, end.reason
+        because = None if end.status is None else Reason(end.status, reason)
         task = self._inviting.pop(user, None)
         if task is not None and user not in self.call:
             task.cancel()
             return
         leg = self._partners.pop(user, None)
         if leg is not None:
-            leg.close()
+            leg.close(because=because)
         else:
             own = self._own()
             if own is not None:
-                own.close(user, reason, leave=False)
+                own.close(user, reason, leave=False, because=because)
         self._do(self.call.left(user, reason, self._around.clock()))
 
 

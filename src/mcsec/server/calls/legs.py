@@ -14,6 +14,7 @@ from mcsec.crypto.srtp import ForwardedMedia
 from mcsec.errors import LocalError, PeerError, Refused
 from mcsec.net.sip.calls import Call
 from mcsec.net.sip.message import Response
+from mcsec.net.sip.reason import Reason
 from mcsec.server.calls import bodies
 from mcsec.server.calls.around import Around
 from mcsec.server.calls.bodies import Audio, Terms
@@ -103,15 +104,15 @@ class PartnerLeg:
         if self._open and self.terms is not None:
             self.ports.send_media(packet, self.terms.media)
 
-    def close(self, *, hang_up: bool = True) -> None:
-        """The leg is over; with ``hang_up`` the other side is told."""
+    def close(self, *, hang_up: bool = True, because: Reason | None = None) -> None:
+        """The leg is over; with ``hang_up`` the other side is told, and why."""
         if not self._open:
             return
         self._open = False
         self.ports.close()
         self._link.give_back(self._number)
         if hang_up and self.call is not None and not self.call.ended.is_set():
-            self.around.spawn(self.call.hang_up())
+            self.around.spawn(self.call.hang_up(because))
 
     def _floor_came(self, octets: bytes, source: tuple[str, int]) -> None:
         try:

@@ -17,7 +17,8 @@ from mcsec.server.calls import bodies
 from mcsec.server.calls.around import Around
 from mcsec.server.calls.bodies import Audio, Terms
 from mcsec.server.calls.book import Book
-from mcsec.server.calls.controlling import Invite
+from mcsec.server.calls.controlling import NO_MEMBER, Invite
+from mcsec.server.calls.events import MemberRemoved
 from mcsec.server.calls.focus import Focus, OwnWay
 from mcsec.server.calls.groups import Group
 from mcsec.server.calls.legs import PartnerLeg, PartnerSaysNo, PartnerWay
@@ -218,7 +219,15 @@ class Outgoing:
         way.close(hang_up=False)
         self._book.remote.discard(way)
         if serving.legs.get(leg.user) is leg:
-            serving.close(leg.user, call.reason, leave=False)
+            serving.close(leg.user, call.reason, leave=False, because=call.because)
+        if call.because is not None and call.because.cause == NO_MEMBER:
+            await self._removed(leg.user, serving.group.group_id, way.domain)
+
+    async def _removed(self, user: str, group: str, domain: str) -> None:
+        """The group's home domain took one of our users off it: nothing is sent any more under what it holds."""
+        around = self._around
+        around.tell(MemberRemoved(around.clock(), group, user, domain))
+        await around.server.bar(user, group)
 
     async def _partner(
         self,

@@ -126,6 +126,12 @@ class Calls:
         focus.release(reason)
         return True
 
+    def follow(self, group: str) -> None:
+        """A group changed in the directory; a call of it that we control has its present members from now on."""
+        focus = self._book.focuses.get(group)
+        if focus is not None:
+            focus.follow(self._book.directory.find(group))
+
     # --- what happens
 
     def happened(self, event: Event) -> None:

@@ -11,6 +11,7 @@ from mcsec.errors import LocalError, PeerError, Refused
 from mcsec.keys.events import Event
 from mcsec.keys.kinds import Traffic
 from mcsec.net.sip.calls import Call
+from mcsec.net.sip.reason import Reason
 from mcsec.server.calls import bodies, events
 from mcsec.server.calls.around import Alarm, Around
 from mcsec.server.calls.bodies import Audio, Terms
@@ -129,14 +130,14 @@ class Serving:
         while leg.waiting:
             self._tell_one(leg, leg.waiting.popleft())
 
-    def close(self, user: str, reason: str, *, leave: bool = True) -> None:
-        """A user's leg is over: BYE to its client; with ``leave`` the controlling function is told."""
+    def close(self, user: str, reason: str, *, leave: bool = True, because: Reason | None = None) -> None:
+        """A user's leg is over: BYE with ``because`` to its client; with ``leave`` the controlling function is told."""
         leg = self.legs.pop(user, None)
         if leg is None:
             return
         leg.close()
         if leg.call is not None and not leg.call.ended.is_set():
-            self._around.spawn(leg.call.hang_up())
+            self._around.spawn(leg.call.hang_up(because))
         # First here, then there: what the controlling function says because of it is not for this user.
         self._do(self.call.leave(user, self._around.clock()))
         if leave and leg.way is not None:
