@@ -118,6 +118,21 @@ async def test_a_lease_ends_by_itself(cluster: PostgreSql, monkeypatch: pytest.M
         assert not one.duty.ours
 
 
+async def test_whoever_is_cut_off_in_a_transaction_holds_nobody_up(
+    cluster: PostgreSql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duty, "LEASE", 0.5)
+    async with nodes(cluster.database(), 2) as (one, two):
+        await one.duty.wait()
+        with contextlib.suppress(StoreError):
+            async with one.database.begin() as connection:
+                # The last that the database hears of it: it has the lock of the lease, and does not commit.
+                await connection.run_sync(one.duty.fence)
+                monkeypatch.setattr(duty, "LEASE", 100.0)
+                await soon(two.duty.wait())
+        assert two.duty.ours
+
+
 async def test_a_silent_one_is_followed_and_can_do_nothing_any_more(
     cluster: PostgreSql, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,8 @@ class Database:
             async with self._engine.connect() as connection:
                 options = {"isolation_level": "REPEATABLE READ"} if self.shared else {sqlite.READING: True}
                 await connection.execution_options(**options)
+                if self.shared:
+                    await connection.exec_driver_sql(postgresql.READING)
                 yield connection
 
     async def transact(self, work: Callable[[Connection], T]) -> T:

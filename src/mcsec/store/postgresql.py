@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 #: Seconds until a server that does not answer counts as away.
 _PATIENCE = 10.0
+#: A process that is cut off in the midst of a transaction leaves its locks behind, that of the lease among them. After
+#: so many milliseconds without a word the database lets go of them, and somebody else can be on duty.
+_SILENT = 3000
+#: In a transaction that only reads, and so holds nobody up.
+READING = "SET LOCAL idle_in_transaction_session_timeout = 0"
 _GIVEN_UP = "this process has given up the database"
 
 
@@ -77,7 +82,13 @@ def engine(uri: str, where: str, connections: Connections) -> AsyncEngine:
         try:
             connection = await connections.connect(
                 lambda: asyncpg.connect(
-                    uri, timeout=_PATIENCE, command_timeout=60, server_settings={"application_name": "mcsec"}
+                    uri,
+                    timeout=_PATIENCE,
+                    command_timeout=60,
+                    server_settings={
+                        "application_name": "mcsec",
+                        "idle_in_transaction_session_timeout": str(_SILENT),
+                    },
                 )
             )
             try:
@@ -115,7 +126,7 @@ _HINTS = {
     "58": "look at the log of PostgreSQL",
     "XX": "the database is damaged: restore from a backup, `mcsec restore`",
 }
-_PASSING = ("08", "25006", "40", "53", "55P03", "57P", "58")
+_PASSING = ("08", "25006", "25P03", "40", "53", "55P03", "57P", "58")
 
 
 def explain(error: BaseException, where: str) -> StoreError:
