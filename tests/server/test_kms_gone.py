@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from sqlalchemy import text
 
 from mcsec.crypto.kms_keys import IdentityKeys, IdentitySecrets
 from mcsec.crypto.secret import Secret
-from mcsec.errors import CheckFailed
+from mcsec.errors import CheckFailed, McsecError
 from mcsec.keys.events import KeyHeld
 from mcsec.keys.key import Scope
 from mcsec.mikey.build import Initiator, Recipient
@@ -27,9 +28,10 @@ from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.peer import Hop
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.server import delivering
+from mcsec.server import running as server_running
 from mcsec.server.events import DeliveryGivenUp, DeliveryRetried, UpkeepFailed
 from mcsec.server.running import Provisioning
-from mcsec.server.service import Identity
+from mcsec.server.service import Identity, McServer
 from mcsec.store.address import Address
 from mcsec.store.database import Database, StoreError
 from mcsec.store.kek import Kek, WrapError
@@ -220,6 +222,46 @@ async def test_a_server_starts_from_its_store_or_says_what_to_do(tmp_path: Path)
         office.there = False
         with pytest.raises(KmsUnreachable):
             await sending.sender()
+
+
+class Server:
+    """As much of a server as its provisioning tells."""
+
+    def __init__(self) -> None:
+        self.failures: list[McsecError] = []
+        self.revoked: list[frozenset[bytes]] = []
+        self._public = kms().public
+
+    def tell_failure(self, error: McsecError) -> None:
+        self.failures.append(error)
+
+    def renew(self, identity: Identity) -> None:
+        self._public = identity.initiator.kms
+
+    async def expel_revoked(self) -> None:
+        self.revoked.append(self._public.revoked_users)
+
+
+async def test_it_looks_for_the_kms_until_that_answers_and_hears_who_is_revoked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_running, "_SOON", 0.01)
+    office = Kms()
+    async with opened(tmp_path / "server.db") as database:
+        await Office(office, database).at_hand()
+        office.there = False
+        provisioning = Office(office, database)
+        await provisioning.at_hand()
+        server = Server()
+        renewing = asyncio.create_task(provisioning.renew(cast("McServer", server)))
+        await until(lambda: len(server.failures) >= 3)
+        assert {error.code for error in server.failures} == {"kms.unreachable"}
+        # Whom it had revoked when it was heard last, is told of all the same.
+        await until(lambda: server.revoked[-1] == {REVOKED})
+        office.there = True
+        await until(lambda: provisioning._missing is None)
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
 
 
 def identity(ago: float) -> Identity:
