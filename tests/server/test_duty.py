@@ -53,6 +53,14 @@ class Node:
         async with self.database.begin() as connection:
             await connection.execute(leases.update().values(until=0))
 
+    async def reaches_the_database(self) -> bool:
+        """What was kept of connections to a database that was stopped is thrown away with the first error."""
+        try:
+            async with self.database.read():
+                return True
+        except StoreError:
+            return False
+
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[McServer]:
         settings = ServiceSettings(FunctionSettings(DOMAIN, f"sip:mcptt@{DOMAIN}"))
@@ -184,6 +192,7 @@ async def test_duty_is_kept_while_the_server_is_well_and_lost_when_the_database_
             cluster.start()
         await keeping
         assert one.told() == [DutyTaken, DutyLost]
+        await until(one.reaches_the_database)
         await one.silent()
         # When the database is back, whoever is started next is on duty at once.
         again = Node(one.database)
