@@ -116,7 +116,9 @@ async def test_sipp_is_the_client(way: str, tmp_path: Path) -> None:
             _, port = await mcx.server.listen(where.transport, host)
         if where.pair is not None:
             port = await stack.enter_async_context(relay(where.pair, "127.0.0.1", FAR, (NEAR, port)))
-        out_of_call = ("-oocsf", str(SCENARIOS / "message_uas.xml"))
+        # How long SIPp stays for what is told out of its calls: a datagram may be lost four times in a row.
+        stay = ("-d", "3000" if where.pair is None else "9000")
+        out_of_call = ("-oocsf", str(SCENARIOS / "message_uas.xml"), *stay)
         await sipp_client(
             "mcx_uac", where.transport, port, tmp_path, *("-inf", str(tmp_path / "users.csv")), *out_of_call,
             calls=len(USERS), rate=20, namespace=where.namespace,
