@@ -10,13 +10,12 @@ from random import Random
 
 import pytest
 
-from mcsec.client.calls.service import FloorNotGranted
 from mcsec.errors import LocalError
-from support.crash_domain import GROUP, CrashDomain, crash_domain
+from support.crash_domain import CrashDomain, crash_domain
 from support.crash_evidence import Captures
 from support.crashes import Crashes
 from support.postgresql import PROGRAM, postgresql
-from support.waiting import soon, until
+from support.waiting import soon
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer(PROGRAM)]
 
@@ -32,24 +31,6 @@ async def ended(domain: CrashDomain) -> str:
     return log(domain).splitlines()[-1]
 
 
-async def call(run: Crashes) -> None:
-    """A call that everybody hears.
-
-    A Floor Idle on the bearer may come after the grant by unicast: the talker gives the floor back, and asks again.
-    """
-    users = run.domain.users
-    for last in (False, False, False, False, True):
-        try:
-            return await run.call()
-        except FloorNotGranted:
-            if last:
-                raise
-        for user in users:
-            if GROUP in user.client.calls:
-                await user.client.calls[GROUP].leave()
-        await until(lambda: not any(user.client.calls for user in users), "everybody left the call")
-
-
 async def musiks(domain: CrashDomain) -> set[str]:
     """What is sent under. The MSCCK goes with the bearer, which the BM-SC may have to give anew."""
     rows = await domain.keys()
@@ -61,7 +42,7 @@ async def test_a_server_whose_database_is_away_for_a_while(tmp_path: Path) -> No
     with postgresql() as found:
         async with crash_domain(tmp_path / "domain", found.database()) as domain:
             run = Crashes(domain, Random(0), Captures(domain))
-            await call(run)
+            await run.call()
             before = await musiks(domain)
             found.stop()
             # An order is not acknowledged that the database did not take.
@@ -80,7 +61,7 @@ async def test_a_server_whose_database_is_away_for_a_while(tmp_path: Path) -> No
             await domain.spawn()
             await domain.ready()
             await domain.converge()
-            await call(run)
+            await run.call()
             # Every index that any packet carried was used once, whichever process sent it; see Captures.
             run.captures.look()
             assert run.captures.opened

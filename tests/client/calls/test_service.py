@@ -30,6 +30,7 @@ from mcsec.wire.rtcp.floor import (
     FloorRelease,
     FloorRequest,
     FloorRevoke,
+    FloorTaken,
 )
 from mcsec.wire.rtcp.floor_values import DenyCause, FloorIndicator, RejectCause, RevokeCause
 from support.call_mcx import CallMcx
@@ -308,6 +309,21 @@ async def test_who_talks_before_the_others_came_waits_for_them() -> None:
         leg.say(alone)
         with pytest.raises(FloorNotGranted, match=r"only one participant|not in time"):
             await talking
+
+
+async def test_who_was_not_denied_the_floor_asks_again() -> None:
+    mcx = CallMcx(arbitrate=False)
+    async with logged_on(mcx, ALICE) as (_, (alice,)):
+        call = await alice.client.call(GROUP)
+        leg = mcx.legs[ALICE, GROUP]
+        talking = asyncio.ensure_future(call.talk(VOICE))
+        await until(lambda: len(leg.heard) == 1)
+        # Bob was faster, and stops at once.
+        leg.say(FloorTaken(ssrc=leg.far.ssrc, granted_party=BOB, permission=True, sequence_number=2))
+        leg.say(FloorIdle(ssrc=leg.far.ssrc, sequence_number=3))
+        await until(lambda: len(leg.heard) == 2)
+        leg.say(FloorGranted(ssrc=leg.far.ssrc, duration=30, priority=1))
+        assert await talking == 15
 
 
 async def test_nobody_answers_the_request_for_the_floor() -> None:

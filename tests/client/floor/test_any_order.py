@@ -95,7 +95,7 @@ class Rules:
             self.said.append("position")
             self.start("T104", POLICY.t104, POLICY.c104, now)
 
-    def hears(self, message: FloorMessage, now: float) -> None:
+    def hears(self, message: FloorMessage, now: float, path: Path) -> None:
         if message.ack_requested:
             self.said.append(f"ack {row_of(message).subtype}")
         match message:
@@ -116,7 +116,7 @@ class Rules:
                 self.said.append("release")
             case FloorQueuePositionInfo():
                 self.queued(message.queue_info.position != QueueInfo.NOT_QUEUED)
-            case FloorIdle() | FloorTaken():
+            case FloorIdle() | FloorTaken() if path is Path.UNICAST or self.at != "permission":
                 self.others(message, now)
 
     def denied(self) -> None:
@@ -278,7 +278,7 @@ def test_a_participant_keeps_the_rules(
                         floor.receive(heard, now, path)
                 else:
                     seen(floor.receive(heard, now, path))
-                    rules.hears(heard, now)
+                    rules.hears(heard, now, path)
         assert (PLACES[floor.state], floor.may_talk) == (rules.at, rules.at == "permission")
         assert said == rules.said
         assert user == rules.user

@@ -117,6 +117,17 @@ def test_a_talker_on_a_bearer_hears_of_itself_and_goes_on() -> None:
     assert user.floor.may_talk
 
 
+def test_a_talker_is_not_stopped_by_a_bearer_that_is_late() -> None:
+    user = User()
+    user.presses()
+    user.hears(GRANTED)
+    assert user.hears(idle(1), taken(2), over=Path.MBMS) == []
+    assert user.floor.may_talk
+    # By unicast nothing overtakes the grant: there the server thinks otherwise.
+    user.hears(idle(1))
+    assert user.floor.state is State.PENDING_RELEASE
+
+
 def test_only_what_is_for_all_is_obeyed_on_a_bearer() -> None:
     user = User()
     user.presses()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from mcsec.client.audio import pcmu
 from mcsec.client.audio.arrival import Frame
 from mcsec.client.calls.engine import CallEngine, Output, Play, SendFloor, SendMedia
-from mcsec.client.calls.events import FloorDenied
+from mcsec.client.calls.events import FloorDenied, RequestUnanswered
 from mcsec.client.calls.session import Address, Terms, describe
 from mcsec.client.calls.states import CallState
 from mcsec.client.content import Content
@@ -31,13 +31,10 @@ from mcsec.wire.sdp_mcptt import FloorParameters
 _EARLY = 64
 #: Seconds that the answer to our BYE may take before the call counts as left all the same.
 _PARTING = 5.0
-#: Seconds after which a user who is alone in the call asks again.
-_ALONE = 0.1
-#: What the user is told; None: the server said nothing.
-_WHY: dict[int | None, str] = {
-    None: "the server does not answer",
-    **{cause: cause.name.lower().replace("_", " ") for cause in DenyCause},
-}
+#: Seconds after which a user who is alone in the call, or whom nobody denied the floor, asks again.
+_AGAIN = 0.1
+#: Why a denied request was denied, for the user.
+_WHY: dict[int, str] = {cause: cause.name.lower().replace("_", " ") for cause in DenyCause}
 
 OnAudio = Callable[[Frame, float], None]
 """Told each frame that is heard, and when."""
@@ -76,7 +73,7 @@ class McCall:
         self._tell, self._on_over, self._write, self._clock = tell, on_over, write, clock
         self._priorities = priorities
         self._number = secrets.randbits(31)
-        self._denied: int | None = None
+        self._answer: FloorDenied | RequestUnanswered | None = None
         self._early: list[tuple[bytes, Address, bool]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -104,7 +101,7 @@ class McCall:
 
     def press(self) -> None:
         """Ask for the floor. :raises Forbidden: there is no key to talk under."""
-        self._denied = None
+        self._answer = None
         self.carry_out(self.engine.press(self._clock()))
 
     def release(self) -> None:
@@ -216,8 +213,8 @@ class McCall:
             elif isinstance(output, Play):
                 self.on_audio(output.frame, self._clock())
             else:
-                if isinstance(output, FloorDenied):
-                    self._denied = output.cause
+                if isinstance(output, FloorDenied | RequestUnanswered):
+                    self._answer = output
                 self._tell(output)
         self._changed.set()
         if self.state is CallState.OVER:
@@ -248,10 +245,27 @@ class McCall:
             await self._settled(lambda: floor.state not in (State.PENDING_REQUEST, State.QUEUED), deadline)
             if floor.may_talk:
                 return
-            if self._denied != DenyCause.ONLY_ONE_PARTICIPANT or loop.time() + _ALONE >= deadline:
-                raise self._not_granted(_WHY.get(self._denied, "for another reason"))
-            # The others are on their way: the server calls them while the first one already asks.
-            await asyncio.sleep(_ALONE)
+            if not self._worth_asking_again() or loop.time() + _AGAIN >= deadline:
+                raise self._not_granted(self._why())
+            await asyncio.sleep(_AGAIN)
+
+    def _worth_asking_again(self) -> bool:
+        """Whether the others are on their way, or nobody said no.
+
+        The server calls the others while the first one already asks. Where nobody answered and nobody denied, another
+        was faster, or the floor was taken away again before a word was said.
+        """
+        if isinstance(self._answer, FloorDenied):
+            return self._answer.cause == DenyCause.ONLY_ONE_PARTICIPANT
+        return self._answer is None
+
+    def _why(self) -> str:
+        match self._answer:
+            case FloorDenied(cause=cause):
+                return _WHY.get(cause, "for another reason")
+            case RequestUnanswered():
+                return "the server does not answer"
+        return "not in time"
 
     async def _settled(self, condition: Callable[[], bool], deadline: float) -> None:
         try:

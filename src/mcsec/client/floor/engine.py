@@ -181,7 +181,7 @@ class FloorParticipant:
             acked = FloorMessageType(row.subtype)
             ack = FloorAck(ssrc=self.ssrc, source=Source.FLOOR_PARTICIPANT, acked=acked)
             self._hands.out.append(Send(ack))
-        step = self._step_of(message)
+        step = self._step_of(message, over)
         if step is not None:
             self._step(step, now, message)
         if step is Step.GRANTED and self._hands.turn and self._pressed and self.policy.talk_when_granted:
@@ -221,7 +221,7 @@ class FloorParticipant:
         for act in rule.acts:
             self._hands.do(act, now, message)
 
-    def _step_of(self, message: FloorMessage) -> Step | None:
+    def _step_of(self, message: FloorMessage, over: Path) -> Step | None:
         match message:
             case FloorGranted():
                 return Step.GRANTED
@@ -238,10 +238,18 @@ class FloorParticipant:
                 mine = message.queued_users is None or self.user in message.queued_users
                 return Step.CANCELLED if mine else None
             case FloorIdle():
-                return self._idle(message)
+                return None if self._outrun(over) else self._idle(message)
             case FloorTaken():
-                return self._taken(message)
+                return None if self._outrun(over) else self._taken(message)
         return None
+
+    def _outrun(self, over: Path) -> bool:
+        """Whether what a bearer says of the floor counts for nothing, because we have it.
+
+        A bearer is slower than unicast and Floor Granted has no sequence number: Floor Idle that was sent before the
+        grant may come after it. A server that thinks otherwise sends Floor Revoke, by unicast, until it is answered.
+        """
+        return over is Path.MBMS and self.state is State.HAS_PERMISSION
 
     def _idle(self, message: FloorIdle) -> Step | None:
         if not self._sequence.news(message.sequence_number):
