@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 from mcsec.client.calls.session import Terms, describe, read
 from mcsec.crypto.srtp import ForwardedMedia
+from mcsec.ids import PurposeTag
 from mcsec.keys import transport
 from mcsec.keys.key import Key, Scope
 from mcsec.keys.reservation import draw_ssrc
@@ -33,7 +35,8 @@ from mcsec.wire.rtcp.floor import (
 from mcsec.wire.sdp import Session
 from mcsec.wire.sdp_mcptt import FloorParameters
 from support.client_calls import FarEnd
-from support.scripted_mcx import DOMAIN, PSI, ScriptedMcx
+from support.mc_clients import GROUP, Heard, Pair, pair
+from support.scripted_mcx import DOMAIN, PSI, ScriptedMcx, fresh_key
 from support.waiting import until
 
 Decide = Callable[[Body], tuple[int, Lines] | None]
@@ -224,3 +227,18 @@ class CallMcx(ScriptedMcx):
             for other in self.legs.values()
             if other.group == leg.group and (other is not leg or not but) and other.terms is not None
         ]
+
+
+@asynccontextmanager
+async def logged_on(mcx: CallMcx, *users: str, gmk: bool = True) -> AsyncIterator[tuple[Pair, list[Heard]]]:
+    """Clients that are in the group and hold its GMK."""
+    key: Key = fresh_key(PurposeTag.GMK, Scope.of(GROUP))
+    async with pair(mcx=mcx) as both:
+        clients = []
+        for user in users:
+            heard = both.add(user)
+            await heard.client.log_on([GROUP])
+            if gmk:
+                heard.client.engine.keyring.install(key, signer="gms", now=0.0)
+            clients.append(heard)
+        yield both, clients
