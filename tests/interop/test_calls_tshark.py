@@ -16,7 +16,6 @@ import pytest
 
 from mcsec.client.calls import events as told
 from mcsec.client.calls.service import McCall
-from mcsec.client.calls.states import CallState
 from mcsec.lab.ports import free_port
 from mcsec.net.capture import CaptureWriter
 from mcsec.server.calls import events
@@ -47,6 +46,7 @@ from mcsec.wire.rtcp.subchannel import (
 )
 from support.call_air import bearers
 from support.call_domains import PATIENT, Domain, User, gmk_of, two_domains
+from support.call_waiting import everybody_in
 from support.calls import ANN, BOB, CEM, DAN, GROUP
 from support.pcap import Dissected, dissect
 from support.sip_tls import TestAuthority
@@ -77,11 +77,9 @@ async def play(a: Domain, b: Domain, users: dict[str, User]) -> None:
     """A call in which everything is said that calls say: asked, granted, queued, denied, revoked, released, mapped."""
     await until(lambda: {event.user for event in a.of(ListeningReported)} == {ANN, CEM})  # type: ignore[attr-defined]  # of() gives the base class
     await users[BOB].client.call(GROUP)
-    await until(lambda: all(GROUP in user.client.calls for user in users.values()))
+    await everybody_in(GROUP, (user.client for user in users.values()), b.calls, a.calls)
     calls: dict[str, McCall] = {name: user.client.calls[GROUP] for name, user in users.items()}
-    await until(lambda: all(call.state is CallState.IN_CALL for call in calls.values()))
     focus = b.calls.focuses[GROUP].call
-    await until(lambda: len(focus.members) == 4)
 
     def queued(user: str) -> list[object]:
         return list(users[user].of(told.FloorQueued))

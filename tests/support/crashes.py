@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from mcsec.client.audio import speech
+from mcsec.client.calls.states import CallState
 from mcsec.client.events import MediaHeard
 from mcsec.errors import McsecError
 from support.crash_domain import GROUP, OTHER, CrashDomain, User
@@ -79,7 +80,7 @@ class Crashes:
         for user in others:
             user.events.clear()
         call = await first.client.call(GROUP)
-        await until(lambda: all(GROUP in user.client.calls for user in others), "everybody is in a call")
+        await until(lambda: all(_in_call(user) for user in others), "everybody is in a call")
         await call.talk(speech.synthesise(0.2), within=PATIENCE)
         await until(lambda: all(user.of(MediaHeard) for user in others), "everybody hears a call")
         for user in self.domain.users:
@@ -227,3 +228,8 @@ class Crashes:
         await call.talk(speech.synthesise(seconds), within=PATIENCE)
         if not self.rng.randrange(4):
             await call.leave()
+
+
+def _in_call(user: User) -> bool:
+    call = user.client.calls.get(GROUP)
+    return call is not None and call.state is CallState.IN_CALL

@@ -31,6 +31,7 @@ from mcsec.server.announcement import Bearer
 from mcsec.server.calls.policy import CallPolicy
 from mcsec.wire.rtcp.subchannel import BearerAnnouncement
 from support.call_domains import AREA, Domain, User, gmk_of, two_domains
+from support.call_waiting import everybody_in
 from support.calls import ANN, BOB, CEM, DAN, GROUP, TMGI, group
 from support.waiting import PATIENCE, until
 
@@ -115,7 +116,7 @@ async def test_wav_in_is_wav_out_across_domains_and_over_a_bearer(tmp_path: Path
                 user.client.on_call = lambda call, name=name: setattr(call, "on_audio", recorders[name].frame)
 
             call = await bob.client.call(GROUP)
-            await soon(lambda: all(GROUP in user.client.calls for user in users.values()))
+            await everybody_in(GROUP, (user.client for user in users.values()), b.calls, a.calls)
             # B's user talks: the call goes to A's bearer while it does.
             said = wav.read(tmp_path / "bob.wav")
             assert await call.talk(said) == 50

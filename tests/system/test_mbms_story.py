@@ -42,6 +42,7 @@ from mcsec.wire.rtcp.floor import (
 from mcsec.wire.rtcp.floor_values import FloorMessageType
 from mcsec.wire.rtcp.subchannel import BearerAnnouncement, MapGroupToBearer, UnmapGroupToBearer
 from support import call_domains
+from support.call_waiting import everybody_in
 from support.waiting import PATIENCE, until
 from support.wire import Datagram, Opened, Wire, record
 
@@ -195,7 +196,9 @@ async def test_announcement_listening_to_the_bearer_and_back(
         # 2. A call is set up and talked in by unicast, as long as too few hear the bearer.
         mark = time.time()
         await bob.client.call(GROUP)
-        await until(lambda: all(GROUP in one.client.calls for one in (ann, amy, bob)))
+        await everybody_in(
+            GROUP, (one.client for one in (ann, amy, bob)), here.b.running.calls, a.running.calls
+        )
         await here.talk(bob)
         for who in (ann, amy):
             assert here.by_unicast(who, mark, FloorTaken)

@@ -28,6 +28,7 @@ from mcsec.lab.scenario.air import tags
 from mcsec.lab.scenario.format import LogOn, Unreachable, parse
 from mcsec.lab.scenario.site import BEARER
 from mcsec.lab.scenario.stage import Stage
+from support.call_waiting import everybody_in
 from support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
@@ -110,7 +111,8 @@ async def test_the_broadcast_needs_nothing_of_the_partners_kms_and_gms(tmp_path:
         await acts.play(stage, unreachable)
         async with traps(*gone) as trap:
             await stage.people["bob"].client.call(GROUP)
-            await until(lambda: all(GROUP in one.client.calls for one in stage.people.values()))
+            clients = [one.client for one in stage.people.values()]
+            await everybody_in(GROUP, clients, *(site.running.calls for site in stage.sites.values()))
             # The call goes on the bearer with the first word, and is heard there with the second.
             await talk(stage)
             await talk(stage)

@@ -20,6 +20,7 @@ from mcsec.wire.rtcp.floor import FloorMessage, FloorRequest, FloorTaken
 from mcsec.wire.rtcp.subchannel import UnmapGroupToBearer
 from support.call_domains import spk_between
 from support.call_story import Story, story, talk
+from support.call_waiting import everybody_in
 from support.calls import ANN, BOB, CEM, GROUP
 from support.waiting import until
 from support.wire import Wire, record
@@ -32,7 +33,7 @@ async def on_the_bearer(here: Story) -> None:
     """The call is up, and A's users hear it on the bearer only."""
     users = here.users
     await users[BOB].client.call(GROUP)
-    await until(lambda: all(GROUP in user.client.calls for user in users.values()))
+    await everybody_in(GROUP, (user.client for user in users.values()), here.b.calls, here.a.calls)
     for user in users.values():
         user.listen(GROUP)
     await talk(here, BOB)

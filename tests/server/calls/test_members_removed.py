@@ -14,6 +14,7 @@ from mcsec.client.publishing import ServiceRefused
 from mcsec.keys.key import Scope
 from mcsec.server.calls import events
 from support.call_domains import Domain, User, gmk_of, two_domains
+from support.call_waiting import everybody_in
 from support.calls import ANN, BOB, CEM, DAN, GROUP, group
 from support.waiting import until
 
@@ -31,8 +32,7 @@ async def calling(tmp_path: Path) -> AsyncIterator[tuple[Domain, Domain, dict[st
         for user in USERS:
             users[user] = await (a if user.endswith("@a.example") else b).log_on(user, [GROUP], key)
         await users[BOB].client.call(GROUP)
-        await until(lambda: all(GROUP in user.client.calls for user in users.values()))
-        await until(lambda: set(b.calls.focuses[GROUP].call.members) == set(USERS))
+        await everybody_in(GROUP, (user.client for user in users.values()), b.calls, a.calls)
         yield a, b, users
 
 

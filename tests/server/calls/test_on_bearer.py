@@ -17,6 +17,7 @@ from mcsec.server.calls import events
 from mcsec.server.calls.policy import CallPolicy
 from mcsec.server.calls.subchannel_states import SubchannelState
 from support.call_story import story, talk
+from support.call_waiting import everybody_in
 from support.calls import ANN, BOB, CEM, GROUP
 from support.waiting import until
 
@@ -27,7 +28,7 @@ async def test_to_the_bearer_and_back(tmp_path: Path) -> None:
     async with story(tmp_path, CallPolicy(t15=120.0, t16=0.2)) as here:
         a, users = here.a, here.users
         await users[BOB].client.call(GROUP)
-        await until(lambda: all(GROUP in user.client.calls for user in users.values()))
+        await everybody_in(GROUP, (user.client for user in users.values()), here.b.calls, here.a.calls)
         for user in users.values():
             user.listen(GROUP)
         # The first word maps the call; both say that they hear it there, and are served by nothing else.
@@ -67,7 +68,7 @@ async def test_a_lost_bearer_in_mid_call_costs_nobody_a_word(tmp_path: Path) -> 
     async with story(tmp_path) as here:
         users = here.users
         await users[BOB].client.call(GROUP)
-        await until(lambda: all(GROUP in user.client.calls for user in users.values()))
+        await everybody_in(GROUP, (user.client for user in users.values()), here.b.calls, here.a.calls)
         for user in users.values():
             user.listen(GROUP)
         await talk(here, BOB)
@@ -83,7 +84,7 @@ async def test_when_the_call_is_over_the_subchannel_is_free(tmp_path: Path) -> N
     async with story(tmp_path) as here:
         users = here.users
         await users[BOB].client.call(GROUP)
-        await until(lambda: all(GROUP in user.client.calls for user in users.values()))
+        await everybody_in(GROUP, (user.client for user in users.values()), here.b.calls, here.a.calls)
         for user in users.values():
             user.listen(GROUP)
         await talk(here, BOB)

@@ -13,6 +13,7 @@ from mcsec.server.calls import events
 from mcsec.server.calls.groups import CallKind
 from mcsec.server.floor import Urgency
 from support.call_domains import Domain, User, domain, gmk_of
+from support.call_waiting import everybody_in
 from support.calls import BOB, DAN, GROUP, group
 from support.waiting import PATIENCE, until
 
@@ -30,7 +31,7 @@ async def test_a_prearranged_call_from_invite_to_bye(tmp_path: Path) -> None:
     async with domain(tmp_path, "b.example", [group(BOB, DAN, EVA)]) as made:
         bob, dan, eva = await members(made, BOB, DAN, EVA)
         call = await bob.client.call(GROUP)
-        await until(lambda: all(GROUP in user.client.calls for user in (dan, eva)))
+        await everybody_in(GROUP, (user.client for user in (bob, dan, eva)), made.calls)
         for user in (dan, eva):
             user.listen(GROUP)
         await until(lambda: made.of(events.CallEstablished))
@@ -90,7 +91,7 @@ async def test_a_client_that_begins_again_takes_its_own_place(tmp_path: Path) ->
     async with domain(tmp_path, "b.example", [group(BOB, DAN, EVA)]) as made:
         bob, dan, eva = await members(made, BOB, DAN, EVA)
         await bob.client.call(GROUP)
-        await until(lambda: GROUP in dan.client.calls and GROUP in eva.client.calls)
+        await everybody_in(GROUP, (user.client for user in (bob, dan, eva)), made.calls)
         call = dan.client.calls[GROUP]
         # Its old self says nothing any more: the server finds out when the new one calls.
         dan.client._desk.calls.pop(GROUP)  # type: ignore[attr-defined]  # A device that lost its memory.

@@ -16,6 +16,7 @@ from mcsec.server.calls.policy import CallPolicy
 from mcsec.server.events import ListeningReported
 from support.call_air import bearers
 from support.call_domains import Domain, User, gmk_of, two_domains
+from support.call_waiting import everybody_in
 from support.calls import ANN, BOB, CEM, DAN
 from support.sip_domain import free_port
 from support.sip_tls import TestAuthority
@@ -97,9 +98,8 @@ async def test_two_groups_on_two_bearers(tmp_path: Path) -> None:
         await until(lambda: len(listened(a, ANN)) == 2 and len(listened(a, CEM)) == 1)
         for name, talker in TALKERS.items():
             await users[talker].client.call(name)
-        await until(
-            lambda: all(name in users[user].client.calls for name, who in WHO.items() for user in who)
-        )
+        for name, who in WHO.items():
+            await everybody_in(name, (users[user].client for user in who), b.calls, a.calls)
         ears = [Ears(users[ANN], FIRE, MEDIC), Ears(users[CEM], FIRE)]
         await both_talk(users, ears)
         # The first words mapped the calls; from now on nobody of A is told by unicast.

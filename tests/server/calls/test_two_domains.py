@@ -15,6 +15,7 @@ from mcsec.ids import PurposeTag
 from mcsec.server.calls import events
 from mcsec.server.calls.policy import CallPolicy
 from support.call_domains import Domain, User, gmk_of, two_domains
+from support.call_waiting import everybody_in
 from support.calls import ANN, BOB, CEM, DAN, GROUP, group
 from support.waiting import PATIENCE, until
 
@@ -38,7 +39,7 @@ async def joined(
 async def test_both_directions(tmp_path: Path) -> None:
     async with joined(tmp_path, ANN, BOB, CEM, DAN) as (a, b, users):
         call = await users[ANN].client.call(GROUP)
-        await until(lambda: all(GROUP in user.client.calls for user in users.values()))
+        await everybody_in(GROUP, (user.client for user in users.values()), b.calls, a.calls)
         for user in users.values():
             user.listen(GROUP)
         assert await call.talk(VOICE) == 10
@@ -114,9 +115,8 @@ async def test_every_leg_is_refreshed_from_either_end(tmp_path: Path) -> None:
     async with joined(tmp_path, ANN, BOB, CEM) as (a, b, users):
         # Ann is in by an INVITE of A, Cem by one of B.
         await users[ANN].client.call(GROUP)
-        await until(lambda: all(GROUP in user.client.calls for user in users.values()))
+        await everybody_in(GROUP, (user.client for user in users.values()), b.calls, a.calls)
         focus, serving = b.calls.focuses[GROUP], a.calls.servings[GROUP]
-        await until(lambda: len(focus.call.members) == 3)
         await until(lambda: all(leg.way is not None for leg in serving.legs.values()))
         ways = [leg.way.leg for leg in serving.legs.values()]  # type: ignore[union-attr]  # A's ways are those of partners
         ends = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ from mcsec.keys.key import Scope
 from mcsec.keys.kinds import Traffic
 from mcsec.lab.adversary import Adversary
 from mcsec.lab.audio import compare
+from mcsec.lab.in_call import all_in
 from mcsec.lab.scenario import format as files
 from mcsec.lab.scenario.people import Person, person, until
 from mcsec.lab.scenario.site import BEARER, Site
@@ -89,13 +90,18 @@ async def _call(stage: Stage, step: files.CallStep | files.JoinStep) -> None:
         await caller.client.call(group, chat=chat)
     if isinstance(step, files.CallStep) and stage.scenario.groups[step.group].session == "prearranged":
         everybody = stage.members(step.group)
-        await until("everybody is in the call", lambda: all(group in one.client.calls for one in everybody))
+        await until("everybody is in the call", partial(_in_call, stage, group, everybody))
         stage.say(
             f"{step.who} calls {group}: {len(everybody)} clients of {len(stage.sites)} domains are in the call"
         )
     else:
-        await until(f"{step.who} is in the call", lambda: group in caller.client.calls)
+        await until(f"{step.who} is in the call", partial(_in_call, stage, group, [caller]))
         stage.say(f"{step.who} is in the call of {group}")
+
+
+def _in_call(stage: Stage, group: str, people: Iterable[Person]) -> bool:
+    servers = (site.running.calls for site in stage.sites.values())
+    return all_in(group, [one.client for one in people], servers)
 
 
 async def _talk(stage: Stage, step: files.TalkStep) -> None:
