@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from mcsec._core import Secret
 from mcsec.ids import KeyId
 from mcsec.keys.key import Scope
 from mcsec.mikey.message import IMessage
-from mcsec.net.sip.compose import make_response
+from mcsec.net.sip.auth import DigestClient
+from mcsec.net.sip.compose import make_request, make_response
 from mcsec.net.sip.endpoint import Endpoint
 from mcsec.net.sip.message import Request, Response
 from mcsec.net.sip.peer import Hop, Peer
@@ -21,12 +25,15 @@ from mcsec.server import affiliation
 from mcsec.server.answers import RetryPolicy
 from mcsec.server.delivering import DeliverySettings
 from mcsec.server.function import Done
+from mcsec.server.subscribers import Subscribers, lines
 from mcsec.server.users import User
-from mcsec.store import deliveries
+from mcsec.store import deliveries, server_tables
 from mcsec.store import server as written
 from mcsec.store.server import StoredUser
 from mcsec.wire import mikey_body, multipart
 from support.mc_server import ALICE, BOB, GROUP, Running, running
+from support.phones import CLIENT_ID, phone
+from support.scripted_mcx import DOMAIN
 from support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -114,3 +121,38 @@ async def test_who_was_away_catches_up_at_once(tmp_path: Path) -> None:
         await until(lambda: at.server.events["MuSiKHeld"] == 4)
         assert core.of(ALICE) == [live]
         assert musik.audience.holds(ALICE, live)
+
+
+async def test_who_registers_again_gets_what_waited_for_a_way_to_them(tmp_path: Path) -> None:
+    """A server that was killed finds the user but no flow; the client, whose binding still counts, only registers."""
+    async with running(tmp_path, default_musik=False) as at:
+        user = StoredUser(ALICE, ALICE, CLIENT_ID, time.time() + 600)
+        await at.server.write([written.put_user(user), *written.affiliate(ALICE, [GROUP], [])])
+    name, password = "alice@a.example", Secret(b"open sesame")
+    file = tmp_path / "digest.users"
+    file.write_text("\n".join(lines(name, password, "a.example", [ALICE])))
+    file.chmod(0o600)
+    known = Subscribers.load(file, "a.example")
+    async with running(tmp_path, subscribers=known, default_musik=False) as at, phone(at) as alice:
+        await at.server.make_musik(Scope.of(GROUP))
+        await until(partial(parked, at))
+        assert not at.server.events["MuSiKHeld"]
+        again = make_request(
+            "REGISTER",
+            f"sip:{DOMAIN}",
+            from_=ALICE,
+            to=ALICE,
+            headers=(("Contact", "<sip:alice@127.0.0.1:5060;transport=tcp>"), ("Expires", "600")),
+        )
+        answer = await alice.endpoint.request(again, alice.hop, credentials=DigestClient(name, password))
+        assert answer.status == 200
+        await until(lambda: at.server.events["MuSiKHeld"])
+        assert await at.server.deliveries() == {"held": 1}
+
+
+async def parked(at: Running) -> bool:
+    waiting = select(server_tables.deliveries.c.id).where(
+        server_tables.deliveries.c.due == server_tables.NEVER
+    )
+    async with at.database.read() as connection:
+        return (await connection.execute(waiting)).first() is not None

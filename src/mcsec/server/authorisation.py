@@ -133,12 +133,12 @@ def bind(
 
 
 def refresh(
-    user: User, expires: float, *, contact: str = "", path: tuple[str, ...] = ()
+    user: User, expires: float, now: float, *, contact: str = "", path: tuple[str, ...] = ()
 ) -> tuple[User, Done]:
-    """The same binding for longer, or with another contact."""
+    """The same binding for longer, or with another contact; what waited for a way to the client goes now."""
     renewed = User(user.mc_service_id, user.impu, user.client_id, expires, user.groups)
     stored = StoredUser(user.mc_service_id, user.impu, user.client_id, expires, contact, path)
-    return renewed, Done([], [server.put_user(stored)])
+    return renewed, Done([], [server.put_user(stored), deliveries.resume(user.mc_service_id, now)])
 
 
 def log_off(function: Function, user: User, reason: str, now: float) -> Done:

@@ -140,7 +140,7 @@ class Requests:
         if known is None:
             # Registered with SIP only: the service is authorised by a PUBLISH that follows (7.3.3).
             return Done()
-        user, done = authorisation.refresh(known, now + granted, contact=contact, path=path)
+        user, done = authorisation.refresh(known, now + granted, now, contact=contact, path=path)
         function.users.put(user)
         return done
 

@@ -75,6 +75,15 @@ _GIVE_BACK = (
     )
     .values(state=DeliveryState.WANTED, due=bindparam("due_"), attempts=deliveries.c.attempts - 1)
 )
+_RESUME = (
+    update(deliveries)
+    .where(
+        deliveries.c.mc_service_id == bindparam("user"),
+        deliveries.c.state == DeliveryState.WANTED,
+        deliveries.c.due == NEVER,
+    )
+    .values(due=bindparam("due_"))
+)
 _UNPARK = (
     update(deliveries)
     .where(
@@ -251,6 +260,11 @@ def drop_rows(rows: Collection[int]) -> Write:
 def park(user: str) -> Write:
     """The user's client is not there: what it is to get waits."""
     return Write(_PARK, {"user": user})
+
+
+def resume(user: str, now: float) -> Write:
+    """The user's client can be reached again: what was parked is due; what was given up stays so."""
+    return Write(_RESUME, {"user": user, "due_": now})
 
 
 def unpark(user: str, now: float) -> Write:
