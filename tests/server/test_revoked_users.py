@@ -13,18 +13,15 @@ from mcsec.errors import PeerError, Refused
 from mcsec.ids import PurposeTag
 from mcsec.keys.events import KeyHeld
 from mcsec.keys.key import Scope
-from mcsec.mikey.build import Initiator, Recipient
 from mcsec.mikey.receiver import Receiver
 from mcsec.mikey.replay import ReplayCache
 from mcsec.net.sip.peer import Hop
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.server import authorisation, revocation
 from mcsec.server.events import ClientLeft, RequestRefused
-from mcsec.server.service import Identity
 from support.domains import NOW, kms
 from support.engines import A, client, initiator, kms_of, mdsi, server, user
-from support.mc_server import ALICE, BEARER, BOB, GROUP, clients, running
-from support.scripted_mcx import MDSI
+from support.mc_server import ALICE, BEARER, BOB, GROUP, clients, identity, running
 from support.sharing import name, sip_core, users
 from support.waiting import until
 
@@ -41,14 +38,6 @@ def test_an_upload_of_a_revoked_user() -> None:
     assert caught.value.code == "mikey.revoked-sender"
     at.csk_uploaded(user("bob"), client("bob").make_csk(NOW)[1], NOW)
     assert at.kinds_held == {PurposeTag.CSK}
-
-
-def identity(*revoked: str) -> Identity:
-    """The server's, as its KMS gives it when it has revoked these users."""
-    now = time.time()
-    keys = kms().identity(MDSI, now)
-    public = replace(kms().public, revoked_users=frozenset(kms().public.uid_of(one, now) for one in revoked))
-    return Identity(Initiator(keys, public), Recipient("", public), Receiver([keys], [public], ReplayCache()))
 
 
 @pytest.mark.anyio

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 
@@ -54,11 +54,12 @@ def may_join(user: str, group: str) -> bool:
     return user in MEMBERS.get(group, ()) or user.startswith("sip:many")
 
 
-def identity() -> Identity:
+def identity(*revoked: str) -> Identity:
+    """The server's, as its KMS gives it when it has revoked these users."""
     now = time.time()
     keys = kms().identity(MDSI, now)
-    receiver = Receiver([keys], [kms().public], ReplayCache())
-    return Identity(Initiator(keys, kms().public), Recipient("", kms().public), receiver)
+    public = replace(kms().public, revoked_users=frozenset(kms().public.uid_of(one, now) for one in revoked))
+    return Identity(Initiator(keys, public), Recipient("", public), Receiver([keys], [public], ReplayCache()))
 
 
 @dataclass

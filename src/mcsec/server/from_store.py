@@ -21,8 +21,9 @@ from mcsec.server.delivering import DeliverySettings
 from mcsec.server.events import UpkeepFailed
 from mcsec.server.function import Done, FunctionSettings
 from mcsec.server.judging import OnItsWay, again
+from mcsec.server.keydown import revoked as revoked_by
 from mcsec.server.locations import Place, along
-from mcsec.server.sources import Batch, Build, addressed
+from mcsec.server.sources import REVOKED_USER, Batch, Build, addressed
 from mcsec.store import deliveries, errands
 from mcsec.store.database import Database
 from mcsec.store.deliveries import Claimed
@@ -135,10 +136,15 @@ class FromStore:
     def prepare(self, found: Errands, now: float) -> tuple[list[Build], list[Write]]:
         """What builds the messages, key by key, and what is written of rows that lead to none."""
         by_key: dict[KeyId, list[Claimed]] = {}
-        for row in found.rows:
-            by_key.setdefault(row.key_id, []).append(row)
         prepared: list[Build] = []
         dropped: list[Write] = []
+        expelled = revoked_by(self.sender.clients.kms, found.users, now)
+        for row in found.rows:
+            if row.mc_service_id in expelled:
+                # The server on duty logs it off.
+                dropped.append(deliveries.settle_sent(row, DeliveryState.REFUSED, reason=REVOKED_USER))
+            else:
+                by_key.setdefault(row.key_id, []).append(row)
         for key_id, rows in by_key.items():
             try:
                 epoch = found.epoch(key_id, self._database.wrapper)
