@@ -125,8 +125,7 @@ class Configuration(BaseModel):
 
         :raises WrapError: it cannot be had.
         """
-        kind, _, name = self.gms.kek.partition(":")
-        return Kek.load(f"file:{self.path(name)}" if kind == "file" else self.gms.kek)
+        return Kek.load(self.gms.kek, directory=self.directory)
 
     def endpoint(self, text: str) -> Endpoint:
         """Where to listen."""

@@ -16,10 +16,13 @@ from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context
 from mcsec.net.token_source import read_token
 from mcsec.store.database import Database
+from mcsec.store.kms_answers import KmsAnswers
 from mcsec.store.server_kms import keep_pair, load_pair
 
 #: Seconds between looks at the key period and at the certificates of partners.
 LOOK = 60.0
+#: And while it goes by what the KMS gave before it was started.
+SOON = 5.0
 
 
 class Provisioning:
@@ -30,14 +33,18 @@ class Provisioning:
     ) -> None:
         self._config, self._database, self._now = config, database, now
         book = CertificateBook(config.kms_uri)
-        self._upkeep = Upkeep(self._connect, book, config.uri, look=LOOK, now=now)
+        memory = KmsAnswers(database, config.uri)
+        self._upkeep = Upkeep(self._connect, book, config.uri, look=LOOK, now=now, memory=memory)
+        self._missing: McsecError | None = None
 
     async def fetch(self) -> Initiator:
         """Ask the KMS for what is due; what to sign with now.
 
+        It need not answer where it did in this key period: what it gave then is in the store.
+
         :raises KmsRefused: :raises KmsUnreachable: :raises CheckFailed: no keys that count.
         """
-        await self._upkeep.fetch()
+        self._missing = await self._upkeep.begin()
         return self.initiator()
 
     def initiator(self) -> Initiator:
@@ -61,10 +68,13 @@ class Provisioning:
 
     async def renew(self, install: Callable[[Initiator], None], failed: Callable[[McsecError], None]) -> None:
         """Fetch what is due, and change to the next period's keys when it begins; for ever."""
+        if self._missing is not None:
+            failed(self._missing)
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK if self._missing is None else SOON)
             try:
                 await self._upkeep.fetch()
+                self._missing = None
             except McsecError as error:
                 failed(error)
             try:

@@ -20,7 +20,7 @@ from mcsec.net.config import ConfigError
 from mcsec.net.https import serving
 from mcsec.net.issuer_config import issuers
 from mcsec.net.kms.book import CertificateBook
-from mcsec.net.kms.client import KmsClient, KmsClientSettings, KmsUnreachable
+from mcsec.net.kms.client import KmsClient, KmsClientSettings
 from mcsec.net.kms.upkeep import Upkeep
 from mcsec.net.tls import client_context, server_context
 from mcsec.net.token_source import read_token
@@ -191,18 +191,7 @@ class Provisioning:
 
     async def _fetch(self) -> Identity:
         """Ask the KMS; where it does not answer, what it gave before."""
-        try:
-            await self._upkeep.fetch()
-            self._missing = None
-        except KmsUnreachable as error:
-            try:
-                await self._upkeep.recall()
-            except CheckFailed:
-                raise KmsUnreachable(
-                    f"{error}; and the store has no keys of {self._config.mdsi} for the present key period",
-                    hint="start the KMS (`mcsec run kms`), or correct [server.kms] address, and start the server again",
-                ) from None
-            self._missing = error
+        self._missing = await self._upkeep.begin()
         return self.present()
 
     async def _connect(self) -> KmsClient:

@@ -11,7 +11,7 @@ from mcsec.crypto.kms_keys import IdentityKeys, IdentitySecrets
 from mcsec.crypto.uid import period_start
 from mcsec.errors import CheckFailed
 from mcsec.net.kms.book import CertificateBook
-from mcsec.net.kms.client import KmsClient
+from mcsec.net.kms.client import KmsClient, KmsUnreachable
 from mcsec.wire.kms.model import Certificate
 
 #: Keys are asked for this long before their period begins, in seconds.
@@ -77,6 +77,27 @@ class Upkeep:
         if self._memory is not None and (self._unwritten or certificates != self._written):
             await self._memory.keep(self._unwritten, certificates)
             self._unwritten, self._written = [], certificates
+
+    async def begin(self) -> KmsUnreachable | None:
+        """As :meth:`fetch`, for a program that starts: where the KMS does not answer, take up what it gave before.
+
+        Why it did not answer, None where it did.
+
+        :raises KmsRefused: :raises CheckFailed: it gave no keys that count.
+        :raises KmsUnreachable: nor is anything of the present key period written down.
+        """
+        try:
+            await self.fetch()
+        except KmsUnreachable as error:
+            try:
+                await self.recall()
+            except CheckFailed:
+                raise KmsUnreachable(
+                    f"{error}; and the store has no keys of {self._user} for the present key period",
+                    hint="start the KMS (`mcsec run kms`), or correct its address in mcsec.toml, and start again",
+                ) from None
+            return error
+        return None
 
     async def recall(self) -> None:
         """Take up what was written down, without the KMS.
