@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mcsec.lab.scenario import format as scenario
+from support.scenarios import REGROUPED
 
 MAIN_JOB = Path(scenario.__file__).with_name("cross_domain.toml")
 
@@ -67,6 +68,31 @@ def test_the_main_job_is_what_it_is_said_to_be() -> None:
 def test_a_mistake_is_named_where_it_is(content: dict[str, Any], change: Any, said: str) -> None:
     change(content)
     assert said in complaint(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda g: g["joint"].update(of=["fire"]),
+            "groups.joint.of: a temporary group is made of two groups",
+        ),
+        (lambda g: g["joint"].update(of=["fire", "sea"]), "groups.joint.of: there is no group sea"),
+        (lambda g: g["joint"].update(of=["fire", "joint"]), "joint is a temporary group itself"),
+        (lambda g: g["joint"].update(members=["ann", "bob"]), "has the members of its groups"),
+        (lambda g: g["fire"].update(home="a.example"), "fire is at home in a.example"),
+        (lambda g: g["fire"].update(members=["ann"]), "groups.fire.members: a group has two members or more"),
+        (lambda g: g.update(joint=g["fire"]), "steps[2].group: joint is made of no others"),
+    ],
+)
+def test_a_mistake_in_a_temporary_group_is_named(change: Any, said: str) -> None:
+    content = tomllib.loads(REGROUPED)
+    change(content["groups"])
+    assert said in complaint(content)
+
+
+def test_a_temporary_group_has_the_members_of_its_groups() -> None:
+    assert scenario.parse(tomllib.loads(REGROUPED)).members("joint") == ("ann", "bob", "amy", "ben")
 
 
 def test_every_mistake_is_named_at_once(content: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from mcsec.cli.main import app
 from mcsec.lab.claims import DemoReport
 from mcsec.lab.scenario.format import parse
 from mcsec.lab.scenario.play import play
-from support.scenarios import RELEASE_13, SMALL
+from support.scenarios import REGROUPED, RELEASE_13, SMALL
 
 
 @pytest.fixture
@@ -55,6 +55,13 @@ async def test_release_13_mode_depends_on_a_gms_and_a_musik_on_nobody(tmp_path: 
     report = await played(tomllib.loads(RELEASE_13), tmp_path)
     assert report.passed, [claim.to_dict() for claim in report.claims if not claim.passed]
     assert verdicts(report).keys() >= {"talk-3-bob", "release-13-a.example", "own-keys-a.example"}
+
+
+@pytest.mark.anyio
+async def test_members_of_several_groups_talk_in_a_temporary_one(tmp_path: Path) -> None:
+    report = await played(tomllib.loads(REGROUPED), tmp_path)
+    assert report.passed, [claim.to_dict() for claim in report.claims if not claim.passed]
+    assert verdicts(report).keys() >= {"talk-1-bob", "talk-2-amy", "talk-3-bob", "own-keys-a.example"}
 
 
 @pytest.mark.anyio

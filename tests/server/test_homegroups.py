@@ -46,6 +46,11 @@ def test_a_group_that_calls_cannot_be_made_in(facts: dict[str, object]) -> None:
     assert as_group(document(ANN, **facts), HOME).disabled
 
 
+def test_the_floor_of_a_temporary_group_says_that_it_is_one() -> None:
+    assert as_group(document(ANN, constituents=(OTHER, f"sip:third@{HOME}")), HOME).floor.temporary_group
+    assert not as_group(document(ANN), HOME).floor.temporary_group
+
+
 @pytest.mark.anyio
 async def test_it_follows_its_gms(tmp_path: Path) -> None:
     table = GroupTable()

@@ -138,3 +138,76 @@ on_bearer = ["ann", "amy"]
 do = "end"
 group = "new"
 """
+
+REGROUPED = """
+format = "mcsec-scenario/1"
+title = "Firemen and police of two domains talk to one another, for as long as it takes"
+
+[domains."a.example"]
+clients = ["ann", "amy"]
+bearer = { groups = ["fire", "police", "joint"] }
+
+[domains."b.example"]
+clients = ["bob", "ben"]
+
+[groups.fire]
+home = "b.example"
+members = ["ann", "bob"]
+
+[groups.police]
+home = "b.example"
+members = ["amy", "ben"]
+
+[groups.joint]
+home = "b.example"
+of = ["fire", "police"]
+
+[[steps]]
+do = "log-on"
+who = ["ann", "amy", "bob", "ben"]
+
+[[steps]]
+do = "regroup"
+group = "joint"
+
+[[steps]]
+do = "call"
+who = "bob"
+group = "joint"
+
+[[steps]]
+do = "talk"
+who = "bob"
+group = "joint"
+seconds = 0.4
+heard_by = ["ann", "amy", "ben"]
+on_bearer = ["ann", "amy"]
+
+[[steps]]
+do = "talk"
+who = "amy"
+group = "joint"
+seconds = 0.4
+heard_by = ["ann", "bob", "ben"]
+
+[[steps]]
+do = "tear-down"
+group = "joint"
+
+[[steps]]
+do = "call"
+who = "bob"
+group = "fire"
+
+[[steps]]
+do = "talk"
+who = "bob"
+group = "fire"
+seconds = 0.4
+heard_by = ["ann"]
+not_heard_by = ["amy", "ben"]
+
+[[steps]]
+do = "end"
+group = "fire"
+"""

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from mcsec.client.engine import Carrier, ClientEngine
+from mcsec.client.engine import Carrier, ClientEngine, Party
+from mcsec.client.groupmail import adopt, messages
 from mcsec.crypto.secret import Secret
 from mcsec.errors import LocalError
 from mcsec.gms.config import BelievedSection, Configuration, load
@@ -32,6 +33,11 @@ class LabGms:
     service: Running
     home: LabKms
     partners: tuple[LabKms, ...]
+
+    @property
+    def party(self) -> Party:
+        """Who signs what it hands out."""
+        return Party(self.configuration.uri, self.home.public.kms_uri, self.configuration.domain)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -60,9 +66,20 @@ class LabGms:
         """The operator switches Release 13 mode on for a group."""
         await Operations(self.service.gms).release_13(group, True, time.time())
 
+    async def regroup(self, group: str, constituents: list[str], seconds: float = 600.0) -> None:
+        """The operator makes a temporary group of others."""
+        now = time.time()
+        await Operations(self.service.gms).regroup(group, constituents, now + seconds, now)
+
+    async def remove(self, group: str) -> None:
+        """The operator ends a group."""
+        await Operations(self.service.gms).remove(group, time.time())
+
     async def give_keys(self, group: str, client: ClientEngine) -> None:
         """A member fetches the keys of a group, checks every message and takes them."""
-        for message in _messages(await self.fetch(group, client.uri)):
+        document = await self.fetch(group, client.uri)
+        adopt(document, self.party, client)
+        for message in messages(document):
             client.key_message(message, Carrier.GROUP_KEYS, time.time())
 
     async def fetch(self, group: str, identity: str) -> GktpDocument:
@@ -99,11 +116,6 @@ class LabGms:
 
         tls = client_context(self.configuration.path("tls/ca.pem"))
         return GmsClient(GmsClientSettings(self.service.address), token, tls)
-
-
-def _messages(document: GktpDocument) -> list[bytes]:
-    sets = [one for one in (document.gmk, document.mkfc) if one is not None]
-    return [gktp.message for one in sets for gktp in one.gktps]
 
 
 def _chief(domain: str) -> str:

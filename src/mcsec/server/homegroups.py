@@ -109,6 +109,7 @@ def as_group(
         members=MappingProxyType(members),
         everybody=False,
         rules=GroupRules(document.protection.floor, document.protection.media),
+        floor=replace(before.floor, temporary_group=bool(document.constituents)),
         hang_time=before.hang_time if document.hang_time is None else document.hang_time,
         maximum=before.maximum if document.maximum_duration is None else document.maximum_duration,
         minimum=before.minimum if document.minimum_to_start is None else document.minimum_to_start,

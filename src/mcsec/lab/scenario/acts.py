@@ -21,7 +21,7 @@ from mcsec.lab.audio import compare
 from mcsec.lab.in_call import all_in
 from mcsec.lab.scenario import format as files
 from mcsec.lab.scenario.people import Person, person, until
-from mcsec.lab.scenario.site import BEARER, Site
+from mcsec.lab.scenario.site import BEARER
 from mcsec.lab.scenario.stage import Stage
 
 #: Frames may be on their way for this long after the last was sent.
@@ -60,11 +60,12 @@ async def _listening(stage: Stage, people: list[Person]) -> None:
         if one.site.wish is not None:
             await until(
                 f"{one.name} hears the bearer of {one.site.name}",
-                partial(_hears, one.site, one.uri),
+                partial(_hears, one),
             )
 
 
-def _hears(place: Site, uri: str) -> bool:
+def _hears(one: Person) -> bool:
+    place, uri = one.site, one.uri
     bearing = place.running.bearing
     engine = place.running.server.function.engine
     air = None if bearing is None else bearing.joint.on_air.get(BEARER)
@@ -74,8 +75,7 @@ def _hears(place: Site, uri: str) -> bool:
     if mscck is None or mscck.sending is None or not mscck.holds(uri):
         return False
     assert place.wish is not None
-    wanted = [group for group in place.wish.groups if group not in place.wish.release_13]
-    musiks = [engine.keydown.musiks.get(group) for group in wanted]
+    musiks = [engine.keydown.musiks.get(group) for group in place.wish.musiks(one.client.groups)]
     given = [group for group, mkfc in place.wish.release_13.items() if mkfc]
     return not any(engine.refusal(group, time.time()) for group in given) and all(
         found is not None and found.sending is not None and found.audience.holds(uri, found.sending.key_id)
@@ -204,6 +204,39 @@ async def _remove(stage: Stage, step: files.RemoveStep) -> None:
     stage.say(f"{step.who} is removed: the GMS makes a new GMK, {gone.site.name}'s server a new MuSiK")
 
 
+async def _regroup(stage: Stage, step: files.RegroupStep) -> None:
+    plan, group = stage.scenario.groups[step.group], stage.group_id(step.group)
+    home = stage.sites[plan.home]
+    await home.gms.regroup(group, [stage.group_id(name) for name in plan.of])
+    await until(
+        "the server at home has read of it", lambda: home.running.calls.directory.find(group) is not None
+    )
+    members = stage.members(step.group)
+    for one in members:
+        # The keys of a temporary group come with those of the groups that it is made of.
+        for name in plan.of:
+            if one.name in stage.scenario.members(name):
+                await home.gms.give_keys(stage.group_id(name), one.engine)
+        await one.client.affiliate([*one.client.groups, group])
+    await _listening(stage, members)
+    stage.say(f"{group} is made of {' and '.join(plan.of)}, for {len(members)} clients")
+
+
+async def _tear_down(stage: Stage, step: files.TearDownStep) -> None:
+    plan, group = stage.scenario.groups[step.group], stage.group_id(step.group)
+    home = stage.sites[plan.home]
+    await home.gms.remove(group)
+    people = stage.people.values()
+    await until(
+        "the call of the temporary group is over",
+        lambda: (
+            home.running.calls.directory.find(group) is None
+            and not any(group in one.client.calls for one in people)
+        ),
+    )
+    stage.say(f"{group} is no more")
+
+
 def _holds(one: Person, group: str) -> bool:
     """Whether what is sent on its domain's bearer is under a MuSiK that a person was given."""
     rotation = one.site.running.server.function.engine.keydown.musiks.get(group)
@@ -295,6 +328,8 @@ _ACTS: dict[type, Callable[[Stage, Any], Awaitable[None]]] = {
     files.JoinStep: _call,
     files.TalkStep: _talk,
     files.RemoveStep: _remove,
+    files.RegroupStep: _regroup,
+    files.TearDownStep: _tear_down,
     files.RotateStep: _rotate,
     files.RestartBmsc: _restart,
     files.Unreachable: _unreachable,

@@ -50,11 +50,13 @@ class DomainPlan(_Section):
 class GroupPlan(_Section):
     """A group: where its GMS is, and who is in it.
 
-    ``release_13``: every server is switched to Release 13 mode for it, and ``mkfc``: its GMS gives them the MKFC.
+    ``of``: it is a temporary one, made by a ``regroup`` of these, whose members are its own. ``release_13``: every
+    server is switched to Release 13 mode for it, and ``mkfc``: its GMS gives them the MKFC.
     """
 
     home: DomainName
-    members: list[Name] = Field(min_length=2)
+    members: list[Name] = []
+    of: list[Name] = []
     session: Literal["prearranged", "chat"] = "prearranged"
     release_13: bool = False
     mkfc: bool = True
@@ -114,6 +116,20 @@ class RemoveStep(_Step):
     group: Name
 
 
+class RegroupStep(_Step):
+    """The GMS makes the temporary group ``group``, and those of its members who are there affiliate to it."""
+
+    do: Literal["regroup"]
+    group: Name
+
+
+class TearDownStep(_Step):
+    """The GMS ends the temporary group ``group``, and with it its call."""
+
+    do: Literal["tear-down"]
+    group: Name
+
+
 class RotateStep(_Step):
     """The server of ``domain`` makes its MuSiK of ``group`` anew."""
 
@@ -164,6 +180,8 @@ Step = Annotated[
     | JoinStep
     | TalkStep
     | RemoveStep
+    | RegroupStep
+    | TearDownStep
     | RotateStep
     | RestartBmsc
     | Unreachable
@@ -187,6 +205,11 @@ class Scenario(_Section):
     def domain_of(self, client: str) -> str:
         """The domain whose client it is."""
         return next(name for name, plan in self.domains.items() if client in plan.clients)
+
+    def members(self, group: str) -> tuple[str, ...]:
+        """The clients in a group, once each."""
+        plan = self.groups[group]
+        return tuple(dict.fromkeys([*plan.members, *(name for one in plan.of for name in self.members(one))]))
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -247,6 +270,7 @@ def _contradictions(scenario: Scenario) -> Iterator[str]:
         for member in group.members:
             if member not in clients:
                 yield f"groups.{name}.members: there is no client {member}"
+        yield from (f"groups.{name}.{complaint}" for complaint in _of_group(scenario, group))
     for domain, plan in scenario.domains.items():
         for wanted in plan.bearer.groups if plan.bearer else ():
             if wanted not in scenario.groups:
@@ -256,6 +280,26 @@ def _contradictions(scenario: Scenario) -> Iterator[str]:
         yield from (f"steps[{number}].{complaint}" for complaint in _of_step(scenario, step, logged_on))
         if isinstance(step, LogOn):
             logged_on.update(step.who)
+
+
+def _of_group(scenario: Scenario, group: GroupPlan) -> Iterator[str]:
+    """What is wrong with who is in a group."""
+    if not group.of:
+        if len(group.members) < 2:
+            yield "members: a group has two members or more, or is made of groups (of)"
+        return
+    if group.members or group.release_13:
+        yield "of: a temporary group has the members of its groups, and is not in Release 13 mode"
+    if len(group.of) < 2:
+        yield "of: a temporary group is made of two groups or more"
+    for one in group.of:
+        part = scenario.groups.get(one)
+        if part is None:
+            yield f"of: there is no group {one}"
+        elif part.of:
+            yield f"of: {one} is a temporary group itself"
+        elif part.home != group.home:
+            yield f"of: {one} is at home in {part.home}, and no GMS regroups those of others"
 
 
 def _of_step(scenario: Scenario, step: Step, logged_on: set[str]) -> Iterator[str]:
@@ -274,6 +318,12 @@ def _of_step(scenario: Scenario, step: Step, logged_on: set[str]) -> Iterator[st
             yield f"group: there is no group {value}"
     if isinstance(step, RestartBmsc) and (plan := scenario.domains.get(step.domain)) and plan.bearer is None:
         yield f"domain: {step.domain} has no bearer"
+    if (
+        isinstance(step, RegroupStep | TearDownStep)
+        and (group := scenario.groups.get(step.group))
+        and not group.of
+    ):
+        yield f"group: {step.group} is made of no others (of)"
     if isinstance(step, TalkStep):
         for field in ("on_bearer", "by_unicast"):
             for name in getattr(step, field):

@@ -75,7 +75,7 @@ async def person(name: str, place: Site, groups: Iterable[tuple[str, Site]], now
     wanted = list(groups)
     keys, known = await place.kms.provision(uri, now)
     server = Party(place.mdsi, place.kms.public.kms_uri, place.name)
-    homes = {group: Party(home.gms_uri, home.kms.public.kms_uri, home.name) for group, home in wanted}
+    homes = {group: home.gms.party for group, home in wanted}
     engine = WatchedClient([keys], known, server, homes)
     for group, home in wanted:
         await home.gms.give_keys(group, engine)

@@ -23,7 +23,6 @@ from mcsec.lab.ports import free_port
 from mcsec.lab.scenario import acts, closing
 from mcsec.lab.scenario import format as files
 from mcsec.lab.scenario.air import Tap
-from mcsec.lab.scenario.people import uri_of
 from mcsec.lab.scenario.site import BearerWish, kms_site, serve, site, spk_between
 from mcsec.lab.scenario.stage import Stage
 from mcsec.lab.stage import Say
@@ -92,9 +91,11 @@ async def _stage(
                 stage.taps[name] = Tap(place.wish)
                 stack.enter_context(stage.taps[name].listening())
         for name, group in scenario.groups.items():
+            if group.of:
+                continue
             stage.documents[name] = await sites[group.home].gms.make_group(
                 stage.group_id(name),
-                [uri_of(member, scenario.domain_of(member)) for member in group.members],
+                stage.uris(name),
                 multicast_floor=group.release_13,
             )
             if group.release_13 and group.mkfc:
@@ -130,7 +131,8 @@ def _wish(scenario: files.Scenario, domain: str) -> BearerWish | None:
     port = 20_000 + 8 * secrets.randbelow(1_500)
     named = {f"sip:{name}@{scenario.groups[name].home}": scenario.groups[name] for name in plan.groups}
     old = {group: found.mkfc for group, found in named.items() if found.release_13}
-    return BearerWish(tuple(plan.areas), tuple(named), plan.listeners, address, port, old)
+    temporary = frozenset(group for group, found in named.items() if found.of)
+    return BearerWish(tuple(plan.areas), tuple(named), plan.listeners, address, port, old, temporary)
 
 
 def _keep(stage: Stage, output: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ from mcsec.ids import PurposeTag
 from mcsec.keys.events import Event
 from mcsec.keys.key import Key, Maker, Scope, make
 from mcsec.kms.issuers import open_local
-from mcsec.lab.domain import gms_of, mdsi_of
+from mcsec.lab.domain import mdsi_of
 from mcsec.lab.gms import LabGms, lab_gms
 from mcsec.lab.kms import LabKms, lab_kms
 from mcsec.lab.mb2 import LOOPBACK, lab_bmsc
@@ -43,6 +43,7 @@ class BearerWish:
     """The bearer of a domain. ``address`` and ``port``: of its general purpose subchannel.
 
     ``release_13``: those of ``groups`` that are in Release 13 mode, and whether their GMS gives an MKFC.
+    ``temporary``: those that go under the MuSiK for every group.
     """
 
     areas: tuple[int, ...]
@@ -51,6 +52,12 @@ class BearerWish:
     address: IPv4Address
     port: int
     release_13: Mapping[str, bool] = field(default_factory=dict)
+    temporary: frozenset[str] = frozenset()
+
+    def musiks(self, groups: Iterable[str]) -> set[str | None]:
+        """Of which groups those who are in ``groups`` are to hold the MuSiK; None: the one for every group."""
+        ours = set(self.groups).intersection(groups) - self.release_13.keys()
+        return {None if group in self.temporary else group for group in ours}
 
 
 @dataclass(slots=True, eq=False)
@@ -74,11 +81,6 @@ class Site:
     def mdsi(self) -> str:
         """Identity of its MCX server."""
         return mdsi_of(self.name)
-
-    @property
-    def gms_uri(self) -> str:
-        """Identity of its GMS."""
-        return gms_of(self.name)
 
     @property
     def running(self) -> Running:

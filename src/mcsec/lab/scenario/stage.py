@@ -50,19 +50,28 @@ class Stage:
 
     def members(self, group: str) -> list[Person]:
         """Who of a group has logged on, and was not removed."""
-        wanted = self.scenario.groups[group].members
+        wanted = self.scenario.members(group)
         return [self.people[name] for name in wanted if name in self.people and name not in self.removed]
 
+    def uris(self, group: str) -> list[str]:
+        """The MC service IDs of everybody who is planned to be in a group."""
+        return [uri_of(member, self.scenario.domain_of(member)) for member in self.scenario.members(group)]
+
     def directory(self, domain: str) -> Iterable[dict[str, object]]:
-        """The groups as the operator of a domain's server writes them down."""
+        """The groups as the operator of a domain's server writes them down.
+
+        A temporary one at home there, its server hears of from its GMS; of others, operators tell one another.
+        """
         for name, group in self.scenario.groups.items():
+            if group.of and group.home == domain:
+                continue
             yield {
                 "id": self.group_id(name),
                 "home": "" if group.home == domain else group.home,
                 "kind": group.session,
-                "musik": "default" if group.release_13 else "own",
+                "musik": "default" if group.release_13 or group.of else "own",
                 "release_13": group.release_13,
-                "members": [uri_of(member, self.scenario.domain_of(member)) for member in group.members],
+                "members": self.uris(name),
             }
 
     def took(self, what: str, seconds: float) -> None:

@@ -107,6 +107,11 @@ class Calls:
     # --- what is so
 
     @property
+    def directory(self) -> GroupDirectory:
+        """Where groups are found."""
+        return self._book.directory
+
+    @property
     def focuses(self) -> Mapping[str, Focus]:
         """Calls that we control, by group."""
         return self._book.focuses
