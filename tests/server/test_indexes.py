@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,12 @@ from mcsec.keys.key import Key, Maker, Scope, make
 from mcsec.keys.kinds import Traffic
 from mcsec.keys.reservation import Block, Reserve, reserve
 from mcsec.server.channel import Channel
+from mcsec.server.engine import ServerEngine
 from mcsec.server.indexes import Indexes, IndexesWanted, MemoryIndexes, StoredIndexes
 from mcsec.server.signalling import OnBearer
 from mcsec.wire.rtcp.floor import FloorIdle
 from support.mc_server import BEARER, GROUP, running
+from support.waiting import patience
 
 SSRC = 0x01020304
 
@@ -83,6 +87,11 @@ def test_a_block_that_comes_late_is_never_used() -> None:
     assert channel.prepare(new) is not None, "it was for another key"
 
 
+def say_idle(engine: ServerEngine, now: float) -> list[object]:
+    message = FloorIdle(ssrc=engine.ssrc(Traffic.MBMS_FLOOR, BEARER.tmgi), sequence_number=1)
+    return list(engine.floor(BEARER.tmgi, GROUP, message, now))
+
+
 @pytest.mark.anyio
 async def test_a_server_reserves_in_its_store_before_it_sends(tmp_path: Path) -> None:
     seen: list[int] = []
@@ -93,10 +102,7 @@ async def test_a_server_reserves_in_its_store_before_it_sends(tmp_path: Path) ->
                 await mcx.server.announce(BEARER)
             engine = mcx.server.function.engine
 
-            def idle(now: float) -> list[object]:
-                message = FloorIdle(ssrc=engine.ssrc(Traffic.MBMS_FLOOR, BEARER.tmgi), sequence_number=1)  # noqa: B023  # called at once
-                return list(engine.floor(BEARER.tmgi, GROUP, message, now))  # noqa: B023  # as before
-
+            idle = partial(say_idle, engine)
             with pytest.raises(IndexesWanted) as wanted:
                 idle(time.time())
             assert isinstance(wanted.value.wishes[0], Reserve)
@@ -104,3 +110,37 @@ async def test_a_server_reserves_in_its_store_before_it_sends(tmp_path: Path) ->
             assert isinstance(sent, OnBearer)
             seen.append(engine.ssrc(Traffic.MBMS_FLOOR, BEARER.tmgi))
     assert seen[0] != seen[1], "each process draws its own SSRC"
+
+
+@pytest.mark.anyio
+async def test_who_does_not_wait_any_more_takes_no_indexes_away(tmp_path: Path) -> None:
+    """An order that is broken off while the disk is asked: the next one sends, from the same channel."""
+    async with running(tmp_path) as mcx:
+        await mcx.server.make_musik(Scope.of(GROUP))
+        await mcx.server.announce(BEARER)
+        engine = mcx.server.function.engine
+        idle = partial(say_idle, engine)
+        for _ in range(2):
+            impatient = asyncio.create_task(mcx.server.send(idle))
+            await asyncio.sleep(0)
+            impatient.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await impatient
+        async with patience():
+            (sent,) = await mcx.server.send(idle)
+        assert isinstance(sent, OnBearer)
+
+
+@pytest.mark.anyio
+async def test_a_wish_that_nobody_reserves_is_made_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as mcx:
+        await mcx.server.make_musik(Scope.of(GROUP))
+        await mcx.server.announce(BEARER)
+        engine = mcx.server.function.engine
+        idle = partial(say_idle, engine)
+        with pytest.raises(IndexesWanted):
+            idle(time.time())
+        assert mcx.server._sending._indexes.take()
+        async with patience():
+            (sent,) = await mcx.server.send(idle)
+        assert isinstance(sent, OnBearer)

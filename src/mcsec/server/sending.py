@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from mcsec.errors import McsecError, WrongState
+from mcsec.keys.reservation import Reserve
 from mcsec.server.duty import Duty
 from mcsec.server.function import Done, Function
 from mcsec.server.indexes import IndexesWanted, StoredIndexes
@@ -59,17 +60,21 @@ class Sending:
             if not self._on_duty:
                 raise WrongState("another server is on duty", code="server.not-on-duty")
             now = self._clock()
+            missing: list[Reserve] = []
             for number, produce in enumerate(produces):
                 if number in sent:
                     continue
                 try:
                     sent[number] = produce(now)
-                except IndexesWanted:
-                    continue
+                except IndexesWanted as wanted:
+                    missing += wanted.wishes
                 except McsecError as error:
                     sent[number] = error
-            await self._reserve()
-            if len(sent) < len(produces):
+            if not await self._reserve():
+                # They were wished for before, and nobody reserves them.
+                for wish in missing:
+                    self._function.engine.not_granted(wish)
+            if missing:
                 continue
             await self._carry_out(self._function.done([]))
             await self._writer.settled()
@@ -94,11 +99,18 @@ class Sending:
     def _on_duty(self) -> bool:
         return self._duty is None or self._duty.ours
 
-    async def _reserve(self) -> None:
-        """Reserve what is wished for: in one transaction, durably, and only then granted.
+    async def _reserve(self) -> bool:
+        """Reserve what is wished for: in one transaction, durably, and only then granted. Whether anything was.
 
         What somebody else reserves meanwhile is waited for: two may want the next index of one channel.
         """
+        if not self._indexes.wanting and not self._reserving.locked():
+            return False
+        # Seen to its end, also when nobody waits for it any more: a wish is made once, and others wait for it too.
+        await asyncio.shield(asyncio.ensure_future(self._take_and_grant()))
+        return True
+
+    async def _take_and_grant(self) -> None:
         async with self._reserving:
             wishes = self._indexes.take()
             if not wishes:
