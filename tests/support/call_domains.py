@@ -16,7 +16,7 @@ from mcsec.client.calls.service import McCall
 from mcsec.client.engine import ClientEngine, Party
 from mcsec.client.floor import ParticipantPolicy
 from mcsec.client.host import ClientHost, HostSettings
-from mcsec.client.profile import Profile
+from mcsec.client.profile import Profile, RejoinTimes
 from mcsec.client.radio import RadioSide
 from mcsec.client.service import McClient
 from mcsec.ids import PurposeTag, host_of
@@ -42,6 +42,8 @@ from support.mc_server import LOOPBACK, verify
 from support.sip_tls import TestAuthority
 
 AREA = 1
+#: Calls are made by the test alone.
+NEVER_AGAIN = RejoinTimes(within=0)
 #: Clients that go on asking on a machine that has much else to do.
 PATIENT = replace(POLICY, c100=30, c101=30, c104=30)
 
@@ -87,6 +89,8 @@ class Domain:
     host: ClientHost
     port: int
     events: list[Event]
+    stack: AsyncExitStack
+    rejoin: RejoinTimes = NEVER_AGAIN
     authority: TestAuthority | None = None
     users: dict[str, User] = field(default_factory=dict)
 
@@ -107,6 +111,7 @@ class Domain:
             registrar=f"sip:{self.name}",
             psi=psi(self.name),
             server=party,
+            rejoin=self.rejoin,
         )
         client = self.host.add(
             profile,
@@ -155,9 +160,12 @@ async def domain(
     partners: Callable[[], Mapping[str, Partner]] = dict,
     port: int = 0,
     floor: ParticipantPolicy = PATIENT,
+    rejoin: RejoinTimes = NEVER_AGAIN,
     **function: object,
 ) -> AsyncIterator[Domain]:
-    """A domain on loopback: clients by TCP, partners by TLS on ``port``. ``floor``: what its clients' floors share."""
+    """A domain on loopback: clients by TCP, partners by TLS on ``port``. ``floor``: what its clients' floors share.
+    ``rejoin``: when they are back in calls that were lost.
+    """
     table = GroupTable(groups)
     events: list[Event] = []
     tls = None if authority is None else authority.client(mdsi(name))
@@ -187,12 +195,15 @@ async def domain(
         host = await stack.enter_async_context(
             ClientHost(HostSettings(hop, EndpointSettings(trust=LOOPBACK), floor=floor))
         )
-        yield Domain(name, server, calls, table, host, clients, events, authority)
+        yield Domain(name, server, calls, table, host, clients, events, stack, rejoin, authority)
 
 
 @asynccontextmanager
 async def two_domains(
-    directory: Path, groups: Iterable[Group], policy: CallPolicy | None = None
+    directory: Path,
+    groups: Iterable[Group],
+    policy: CallPolicy | None = None,
+    rejoin: RejoinTimes = NEVER_AGAIN,
 ) -> AsyncIterator[tuple[Domain, Domain]]:
     """Domains a.example and b.example, partners of one another."""
     from mcsec.lab.ports import free_port
@@ -227,6 +238,7 @@ async def two_domains(
                     authority=authority,
                     partners=partner(own, other),
                     port=ports[own],
+                    rejoin=rejoin,
                 )
             )
             for own, other in (names, names[::-1])

@@ -230,13 +230,15 @@ class CallMcx(ScriptedMcx):
 
 
 @asynccontextmanager
-async def logged_on(mcx: CallMcx, *users: str, gmk: bool = True) -> AsyncIterator[tuple[Pair, list[Heard]]]:
-    """Clients that are in the group and hold its GMK."""
+async def logged_on(
+    mcx: CallMcx, *users: str, gmk: bool = True, **profile: object
+) -> AsyncIterator[tuple[Pair, list[Heard]]]:
+    """Clients that are in the group and hold its GMK. ``profile``: more about them."""
     key: Key = fresh_key(PurposeTag.GMK, Scope.of(GROUP))
     async with pair(mcx=mcx) as both:
         clients = []
         for user in users:
-            heard = both.add(user)
+            heard = both.add(user, **profile)  # type: ignore[arg-type]  # passed on
             await heard.client.log_on([GROUP])
             if gmk:
                 heard.client.engine.keyring.install(key, signer="gms", now=0.0)

@@ -24,7 +24,7 @@ from mcsec._core import Secret
 from mcsec.client.engine import ClientEngine, Party
 from mcsec.client.events import Affiliated, ServiceAuthorised
 from mcsec.client.host import ClientHost, HostSettings
-from mcsec.client.profile import Profile
+from mcsec.client.profile import Profile, RejoinTimes
 from mcsec.client.radio import RadioSide
 from mcsec.client.service import McClient
 from mcsec.errors import LocalError
@@ -42,6 +42,7 @@ from mcsec.net.sip.peer import Hop, Trust
 from mcsec.net.sip.refreshing import RetryTimes
 from mcsec.net.sip.settings import EndpointSettings
 from mcsec.net.tls import client_context
+from support.call_domains import NEVER_AGAIN
 from support.demo import MCSEC
 
 DOMAIN = "a.example"
@@ -141,12 +142,13 @@ class User:
 
 @dataclass
 class CrashDomain:
-    """The domain while it runs; ``process``: its server's present one."""
+    """The domain while it runs; ``process``: its server's present one. ``rejoin``: for its clients."""
 
     directory: Path
     kms: LabKms
     host: ClientHost
     tap: Tap
+    rejoin: RejoinTimes
     users: list[User] = field(default_factory=list)
     process: Process | None = None
 
@@ -270,6 +272,7 @@ class CrashDomain:
             psi=f"sip:mcptt@{DOMAIN}",
             server=server,
             retry=RetryTimes(0.2, 0.4, 0.2),
+            rejoin=self.rejoin,
         )
         issuer = open_local(self.kms.configuration)
 
@@ -292,7 +295,9 @@ async def _reach(socket: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
 
 
 @asynccontextmanager
-async def crash_domain(directory: Path, store: str = "") -> AsyncIterator[CrashDomain]:
+async def crash_domain(
+    directory: Path, store: str = "", rejoin: RejoinTimes = NEVER_AGAIN
+) -> AsyncIterator[CrashDomain]:
     """The domain with its clients, who were served once. ``store``: a database's URI; nothing: a file."""
     wish = BearerWish(
         (AREA,),
@@ -327,7 +332,7 @@ async def crash_domain(directory: Path, store: str = "") -> AsyncIterator[CrashD
             client_tls=client_context(tls / "ca.pem"), trust=Trust(names=frozenset({MDSI}))
         )
         settings = HostSettings(Hop("TLS", "127.0.0.1", port, MDSI), trust)
-        made = CrashDomain(directory, kms, ClientHost(settings), tap)
+        made = CrashDomain(directory, kms, ClientHost(settings), tap, rejoin)
         await made.spawn()
         try:
             await made.ready()

@@ -23,7 +23,7 @@ from mcsec.client.engine import Party
 from mcsec.client.floor_config import FloorSection
 from mcsec.client.groupkeys import GmsSource
 from mcsec.client.host import HostSettings
-from mcsec.client.profile import Authorisation, Profile
+from mcsec.client.profile import STANDARD_REJOIN, Authorisation, Profile, RejoinTimes
 from mcsec.errors import LocalError
 from mcsec.net.config import ConfigError, Section, read, section
 from mcsec.net.gms import GmsClient, GmsClientSettings
@@ -59,6 +59,14 @@ class RetrySection(Section):
     most: float = Field(default=STANDARD_RETRY.most, gt=0)
 
 
+class RejoinSection(Section):
+    """When calls that the server lost are made again; see :class:`~mcsec.client.profile.RejoinTimes`."""
+
+    first: float = Field(default=STANDARD_REJOIN.first, gt=0)
+    longest: float = Field(default=STANDARD_REJOIN.longest, gt=0)
+    within: float = Field(default=STANDARD_REJOIN.within, ge=0)
+
+
 class DigestSection(Section):
     """What to answer a registrar that asks for digest authentication."""
 
@@ -80,6 +88,7 @@ class ClientSection(Section):
     expires: int = Field(default=3600, ge=10, le=86_400)
     silence: float = Field(default=10.0, gt=0)
     retry: RetrySection = RetrySection()
+    rejoin: RejoinSection = RejoinSection()
     interface: str = LOOPBACK
     floor: FloorSection = FloorSection()
 
@@ -199,6 +208,7 @@ class Configuration:
                 require_protected_xml=client.require_protected_xml,
                 expires=client.expires,
                 retry=RetryTimes(client.retry.first, client.retry.most, client.retry.lost),
+                rejoin=RejoinTimes(client.rejoin.first, client.rejoin.longest, client.rejoin.within),
             )
         except LocalError as error:
             raise ConfigError(f"{self.file}: {error}") from None

@@ -18,6 +18,23 @@ class Authorisation(Enum):
     PUBLISH = "publish"
 
 
+@dataclass(frozen=True, slots=True)
+class RejoinTimes:
+    """When calls that the server lost are made again, in seconds.
+
+    ``first``: the most before the first try of whoever made the call, of which each client draws its part; whoever was
+    invited waits so long before. ``longest``: the most between two tries. No try begins after ``within``, and none at
+    all where that is 0.
+    """
+
+    first: float = 1.0
+    longest: float = 8.0
+    within: float = 60.0
+
+
+STANDARD_REJOIN = RejoinTimes()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One user with one client.
@@ -29,7 +46,8 @@ class Profile:
 
     ``protect_xml``: encrypt and sign XML under the CSK once there is one. ``require_protected_xml``: refuse XML
     of the server that is not. ``expires``: seconds that a registration is asked for. ``retry``: when one that failed
-    or was lost is tried again. ``priorities``: what INVITEs ask of the network.
+    or was lost is tried again. ``priorities``: what INVITEs ask of the network. ``rejoin``: how calls are
+    made again that the server lost.
     """
 
     mc_service_id: str
@@ -44,6 +62,7 @@ class Profile:
     expires: int = 3600
     retry: RetryTimes = STANDARD_RETRY
     priorities: ResourcePriorities = STANDARD
+    rejoin: RejoinTimes = STANDARD_REJOIN
 
     def __post_init__(self) -> None:
         for name in ("mc_service_id", "impu", "registrar", "psi"):

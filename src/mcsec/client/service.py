@@ -24,6 +24,7 @@ from mcsec.client.announcement import Announcements
 from mcsec.client.arrivals import Arrivals
 from mcsec.client.calls.desk import POLICY, CallDesk
 from mcsec.client.calls.engine import Wish
+from mcsec.client.calls.rejoining import Rejoining
 from mcsec.client.calls.service import McCall
 from mcsec.client.content import Content, ContentWriter
 from mcsec.client.copies import Copies
@@ -108,12 +109,16 @@ class McClient:
             pool,
             copies=copies,
             on_event=on_event,
-            on_call=lambda call: self.on_call(call),
+            on_call=self._begins,
+            on_lost=lambda call: self._rejoining.lost(call),
             on_calls=self._calls_moved,
             on_timers=arm,
             refused=self._arrivals.refused,
             clock=clock,
             policy=floor,
+        )
+        self._rejoining = Rejoining(
+            self._desk.call, self._desk.calls, self._still_in, on_event, clock, profile.rejoin
         )
         self._settings = self._publication(link, "service authorisation", POC_SETTINGS_EVENT)
         self._presence = self._publication(link, "affiliation", PRESENCE_EVENT)
@@ -136,6 +141,11 @@ class McClient:
     def now(self) -> float:
         """The time that keys are judged by."""
         return self._clock()
+
+    @property
+    def rejoining(self) -> frozenset[str]:
+        """The groups whose calls the server lost, and which are to be made again."""
+        return self._rejoining.groups
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -262,6 +272,7 @@ class McClient:
         self._logged_on = self._started = False
         if self._again is not None:
             self._again.cancel()
+        await self._rejoining.stop()
         try:
             await self._desk.close()
             await self._reporter.stop()
@@ -307,6 +318,13 @@ class McClient:
     def _heard_groups(self) -> frozenset[str]:
         """The groups that are heard on bearers: those of ours, but for those whose call was left."""
         return frozenset(self._groups).difference(self._desk.left).union(self._desk.calls)
+
+    def _begins(self, call: McCall) -> None:
+        self._rejoining.adopt(call)
+        self.on_call(call)
+
+    def _still_in(self, group: str) -> bool:
+        return self._logged_on and group in self._groups
 
     def _calls_moved(self, group: str) -> None:
         self._listening.groups = self._heard_groups()

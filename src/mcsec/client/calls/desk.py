@@ -65,6 +65,7 @@ class CallDesk:
         copies: Copies,
         on_event: Callable[[Event], None],
         on_call: Callable[[McCall], None],
+        on_lost: Callable[[McCall], None],
         on_calls: Callable[[str], None],
         on_timers: Callable[[], None],
         refused: Counter[str],
@@ -72,13 +73,14 @@ class CallDesk:
         policy: ParticipantPolicy = POLICY,
     ) -> None:
         """:param on_call: told each call that begins, before anything is heard of it.
+        :param on_lost: told each call that the server lost, when it is over.
         :param on_calls: told the group whose call came or went.
         :param on_timers: told when the timers of the keys may have moved.
         """
         self._profile, self._engine, self._link = profile, engine, link
         self._inbox, self._writer, self._pool = inbox, writer, pool
         self._copies, self._tell, self._clock, self._policy = copies, on_event, clock, policy
-        self._begun, self._calls_moved, self._timers_moved = on_call, on_calls, on_timers
+        self._begun, self._lost, self._calls_moved, self._timers_moved = on_call, on_lost, on_calls, on_timers
         self.calls: dict[str, McCall] = {}
         self.left: set[str] = set()
         self.refused = refused
@@ -266,6 +268,8 @@ class CallDesk:
             del self.calls[call.group]
             self.left.add(call.group)
             self._calls_moved(call.group)
+            if call.lost:
+                self._lost(call)
 
 
 def _left() -> WrongState:

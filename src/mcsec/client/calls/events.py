@@ -39,6 +39,20 @@ class CallEnded(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CallRejoined(CallEvent):
+    """The server had lost our call, and we are in the group's call again, ``after`` so many seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallNotRejoined(CallEvent):
+    """The server had lost our call, and we are in no call of the group now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InviteRefused(Event):
     """An INVITE changed nothing. ``sender`` is what it claimed or what was asserted; ``status`` our answer."""
 

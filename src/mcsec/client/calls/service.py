@@ -51,6 +51,7 @@ class McCall:
     """One call of a client. Made by :meth:`McClient.call`, or by an INVITE.
 
     :ivar engine: what decides. :ivar on_audio: told the frames that are heard.
+    :ivar lost: whether it is over though nobody ended it.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class McCall:
         self.engine = engine
         self.on_audio: OnAudio = lambda frame, now: None
         self.inviting: asyncio.Future[Call] | None = None
+        self.lost = False
         self._tell, self._on_over, self._write, self._clock = tell, on_over, write, clock
         self._priorities = priorities
         self._number = secrets.randbits(31)
@@ -91,6 +93,11 @@ class McCall:
     def state(self) -> CallState:
         """Where it is."""
         return self.engine.state
+
+    @property
+    def ours(self) -> bool:
+        """Whether we made it; else we were invited."""
+        return self.inviting is not None
 
     @property
     def may_talk(self) -> bool:
@@ -299,6 +306,7 @@ class McCall:
 
     async def _until_ended(self, sip: Call) -> None:
         await sip.ended.wait()
+        self.lost = self.state is not CallState.LEAVING and sip.was_lost
         self.ended("left" if self.state is CallState.LEAVING else sip.reason)
 
     async def _part(self, sip: Call) -> None:

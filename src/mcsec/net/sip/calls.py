@@ -16,7 +16,7 @@ from mcsec.net.sip.effects import RequestArrived
 from mcsec.net.sip.errors import NoAnswer
 from mcsec.net.sip.message import Message, Request, Response, encode
 from mcsec.net.sip.peer import Peer
-from mcsec.net.sip.reason import Reason
+from mcsec.net.sip.reason import SERVER_GONE, Reason
 from mcsec.net.sip.serving import Serving
 from mcsec.net.sip.session_timer import SessionTimer, accept, agreed, offer
 
@@ -72,11 +72,17 @@ class Call:
         self._confirmed = state is CallState.CONFIRMED
         self.reason = ""
         self.because: Reason | None = None
+        self._dialog_gone = False
         serving.usages[dialog.id] = self
         if state is CallState.CONFIRMED:
             self._restart_timer()
 
     # What the user of the call does.
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether it is over though nobody ended it: the dialog is gone, or the other side began anew (503)."""
+        return self._dialog_gone or (self.because is not None and self.because.cause == SERVER_GONE)
 
     async def hang_up(self, because: Reason | None = None) -> None:
         """End the call with BYE and wait for the answer; a peer that is gone is no error. ``because``: what it is told.
@@ -128,7 +134,7 @@ class Call:
             self._lose(f"the session could not be refreshed: {error.code}")
             return
         if not response.ok and self.state is CallState.CONFIRMED:
-            self._lose(f"the session could not be refreshed: {response.status}")
+            self._lose(f"the session could not be refreshed: {response.status}", gone=False)
 
     async def _reinvite(self, body: bytes, content_type: str, headers: Iterable[tuple[str, str]]) -> Response:
         if self.state is not CallState.CONFIRMED or self._inviting:
@@ -326,8 +332,10 @@ class Call:
         else:
             self._lose("the session was not refreshed")
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, gone: bool = True) -> None:
+        """End it by ourselves; ``gone``: for nobody answers to it any more."""
         if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
+            self._dialog_gone = gone
             self._go(CallInput.LOST, reason)
             self._serving.spawn(self._say_bye())
 

@@ -11,6 +11,9 @@ from mcsec.net.sip.message import Request
 
 _LONGEST = 200
 
+SERVER_GONE = 503
+"""The cause of who ends a dialog because what it knew of it is gone: it may be begun again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:

@@ -75,6 +75,10 @@ class Book:
             serving.stop()
         for leg in list(self.remote):
             leg.close(hang_up=False)
+        # Whoever still tells of a connection finds no call that it could concern.
+        self.focuses.clear()
+        self.servings.clear()
+        self.remote.clear()
 
     def _served(self, serving: Serving) -> None:
         if self.servings.get(serving.group.group_id) is serving:

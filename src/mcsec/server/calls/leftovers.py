@@ -2,7 +2,7 @@
 
 A call does not outlive its server: what it knew of the floor is gone. What is left are dialogs that the others still
 believe in, until their session timers end. They are told at once instead: BYE, to clients as soon as they have
-registered anew. The calls can then be made again.
+registered anew; and why, so that clients make the calls again (:mod:`mcsec.client.calls.rejoining`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mcsec.errors import McsecError
 from mcsec.net.sip.calls import Call
 from mcsec.net.sip.dialogs import Dialog
 from mcsec.net.sip.peer import Hop
+from mcsec.net.sip.reason import SERVER_GONE, Reason
 from mcsec.net.sip.uri import Uri
 from mcsec.net.sip.values import NameAddr
 from mcsec.net.sip.ways import Target
@@ -25,6 +26,7 @@ from mcsec.store.group_commit import Write
 
 #: Above what the dialog can have used: nothing that we sent in it had a higher CSeq.
 _BEYOND = 100_000
+_ANEW = Reason(SERVER_GONE, "the server was started again")
 #: Seconds between tries to reach a client, and how many.
 _AGAIN, _TRIES = 1.0, 60
 
@@ -90,7 +92,9 @@ class Leftovers:
             target = self._where(owner)
             if target is not None:
                 try:
-                    await self._server.endpoint.request(dialog.request("BYE"), target)
+                    await self._server.endpoint.request(
+                        dialog.request("BYE", headers=[_ANEW.header()]), target
+                    )
                 except McsecError:
                     pass
                 else:

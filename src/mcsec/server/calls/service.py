@@ -22,6 +22,7 @@ from mcsec.keys.events import Event
 from mcsec.net.media_ports import PortPool
 from mcsec.net.sip.compose import make_request
 from mcsec.net.sip.peer import Peer
+from mcsec.net.sip.reason import SERVER_GONE, Reason
 from mcsec.net.sip.ways import Target
 from mcsec.server.bearers import events as bearers
 from mcsec.server.calls.air import Air
@@ -56,6 +57,9 @@ class CallSettings:
     last: int = 0
     policy: CallPolicy = STANDARD
     partners: Mapping[str, Partner] = field(default_factory=dict)
+
+
+_LOST = Reason(SERVER_GONE, "the controlling function is lost")
 
 
 class Calls:
@@ -216,7 +220,7 @@ class Calls:
             if serving.group.home == domain:
                 self.around.tell(ControllingLost(now, serving.group.group_id, serving.controlling, reason))
                 for user in list(serving.legs):
-                    serving.close(user, "the controlling function is lost")
+                    serving.close(user, _LOST.text, because=_LOST)
         for focus in list(self._book.focuses.values()):
             for user, leg in list(focus.partners.items()):
                 if leg.domain == domain:
