@@ -234,7 +234,7 @@ class Incoming:
                 way.close()
                 raise
         except BaseException:
-            serving.close(user, "the call was not set up", leave=False)
+            serving.drop(leg, "the call was not set up")
             raise
         self._outgoing.attend(serving, leg, way)
 

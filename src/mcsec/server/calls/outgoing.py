@@ -74,7 +74,7 @@ class Outgoing:
         try:
             focus.enter(invite.user, reached.terms.entry(late=True))
         except (PeerError, LocalError) as error:
-            serving.close(invite.user, str(error), leave=False)
+            serving.drop(leg, str(error))
             raise
         serving.begin(leg, reached.call)
 
@@ -150,12 +150,15 @@ class Outgoing:
                 session_interval=around.policy.session_interval,
                 on_reinvite=answering(around, serving, leg, description),
             )
+            if serving.legs.get(user) is not leg:
+                around.spawn(call.hang_up())
+                raise Refused(f"{user} called by itself meanwhile", code="call.unreachable")
             leg.call = call
             leg.terms = terms = bodies.read(call.remote_body, group.rules)
             terms.audio.common(audio)
         except BaseException:
             # Whoever waits for this is told by the error; the controlling function knows of no leg yet.
-            serving.close(user, "not reached", leave=False)
+            serving.drop(leg, "not reached")
             raise
         return leg, Reached(call, terms)
 

@@ -108,7 +108,8 @@ class Serving:
         :raises LocalError: no ports are left.
         """
         if user in self.legs:
-            self.close(user, "its client began again")
+            # The call goes on, though for a moment nobody of ours is in it.
+            self._close(user, "its client began again")
         leg = ClientLeg(self._around, self, user)
         self.legs[user] = leg
         now = self._around.clock()
@@ -132,9 +133,12 @@ class Serving:
 
     def close(self, user: str, reason: str, *, leave: bool = True, because: Reason | None = None) -> None:
         """A user's leg is over: BYE with ``because`` to its client; with ``leave`` the controlling function is told."""
-        leg = self.legs.pop(user, None)
-        if leg is None:
-            return
+        if user in self.legs:
+            self._close(user, reason, leave=leave, because=because)
+            self._end_if_over()
+
+    def _close(self, user: str, reason: str, *, leave: bool = True, because: Reason | None = None) -> None:
+        leg = self.legs.pop(user)
         leg.close()
         if leg.call is not None and not leg.call.ended.is_set():
             self._around.spawn(leg.call.hang_up(because))
@@ -143,7 +147,11 @@ class Serving:
         if leave and leg.way is not None:
             leg.way.leave(reason)
         self._around.tell(events.CallLeft(self._around.clock(), self.group.group_id, user, reason))
-        self._end_if_over()
+
+    def drop(self, leg: ClientLeg, reason: str) -> None:
+        """A leg did not come about; nobody is told. One that another took the place of changes nothing."""
+        if self.legs.get(leg.user) is leg:
+            self.close(leg.user, reason, leave=False)
 
     async def _watch(self, leg: ClientLeg, call: Call) -> None:
         await call.ended.wait()
