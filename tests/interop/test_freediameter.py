@@ -28,6 +28,7 @@ from mcsec.wire.mb2.messages import APPLICATION, Gaa, Gar, Gna, Gnr
 from mcsec.wire.mb2.values import FlowId, ServiceArea, SessionDuration
 from support.mb2 import GAA, GAR
 from support.nodes import BMSC, GCS, MCX, OPERATOR, gar
+from support.processes import halt
 from support.sip_tls import TestAuthority
 from support.waiting import patience, soon, until
 
@@ -309,7 +310,7 @@ async def test_what_it_does_not_know_it_refuses_and_we_understand(tmp_path: Path
             with pytest.raises(RequestRefused) as caught:
                 await node.request(gar(other=(Avp(4_000_000, b"?", 10415),)))
             assert caught.value.result_code == ResultCode.AVP_UNSUPPORTED
-            os.kill(bmsc.process.pid, signal.SIGSTOP)
+            await halt(bmsc.process.pid)
             waiting = asyncio.create_task(node.request(gar(), timeout=60))
             with pytest.raises(PeerLost):
                 await soon(waiting)

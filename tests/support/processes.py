@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -40,3 +42,17 @@ async def told(directory: Path, event: str) -> None:
     """Wait until the server tells of an event."""
     log = directory / "server.log"
     await until(lambda: f'"{event}"' in log.read_text())
+
+
+async def halt(pid: int) -> None:
+    """Stop a process where it is, as if its machine had no time for it. Its threads stop one by one, so that is waited
+    for; ``SIGCONT`` lets it go on.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    # The state stands behind the name, which is in parentheses.
+    await until(
+        lambda: all(
+            (task / "stat").read_text().rpartition(") ")[2].startswith("T") for task in tasks.iterdir()
+        )
+    )
