@@ -20,8 +20,10 @@ from mcsec.net.issuer_config import IssuerSection
 from mcsec.net.sip.peer import DEFAULT_PORT, Hop, Trust
 from mcsec.net.sip.registrar import RegistrarSettings
 from mcsec.net.sip.settings import EndpointSettings
+from mcsec.net.sip.transport import TransportSettings
 from mcsec.net.tls import believe, client_context
 from mcsec.net.tokens import ID_CLAIMS
+from mcsec.net.vouching import Vouching, authorities
 from mcsec.server.answers import RetryPolicy
 from mcsec.server.bearers.config import BearerSection, Mb2Section
 from mcsec.server.calls.config import EVERYBODY, CallsSection, GroupSection, PartnerSection
@@ -207,6 +209,18 @@ class Configuration:
                 believe(context, self.path(partner.ca))
         return context
 
+    def vouching(self) -> Vouching:
+        """Authorities of partners, which are believed for the servers of those partners alone.
+
+        :raises TlsError: a file cannot be used.
+        """
+        limited: dict[bytes, frozenset[str]] = {}
+        own = authorities(self.path(self.server.ca)) if self.server.partners else frozenset()
+        for partner in self.server.partners:
+            for authority in authorities(self.path(partner.ca)) - own if partner.ca else ():
+                limited[authority] = limited.get(authority, frozenset()) | {partner.identity.lower()}
+        return Vouching(limited)
+
     def gmses(self) -> Iterator[tuple[str, GmsSection, tuple[str, ...]]]:
         """Every GMS that MKFCs come from: its domain, how it is reached, and its groups in Release 13 mode.
 
@@ -289,7 +303,11 @@ class Configuration:
                 tuple(KNOWN[name] for name in dict.fromkeys(section.codecs)),
             ),
             EndpointSettings(
-                outbound=core, trust=trust, client_tls=tls, advertised=section.advertised or None
+                outbound=core,
+                trust=trust,
+                client_tls=tls,
+                advertised=section.advertised or None,
+                transport=TransportSettings(vouching=self.vouching()),
             ),
             RegistrarSettings(),
             DeliverySettings(

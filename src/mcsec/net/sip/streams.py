@@ -10,6 +10,7 @@ from mcsec.net.sip.errors import BadMessage, Unreachable
 from mcsec.net.sip.framing import KeepAlive, StreamFramer
 from mcsec.net.sip.message import Limits
 from mcsec.net.sip.peer import Peer, certificate_names
+from mcsec.net.vouching import Vouching
 
 #: Octets that may wait for a peer that does not read; then the connection is cut.
 MOST_WAITING = 8 << 20
@@ -38,16 +39,19 @@ class StreamConnection(asyncio.Protocol):
 
     Writes of one turn of the loop leave in one piece. ``heard`` is the time of the last octets, ``midway`` since
     when a message is incomplete, ``pinged`` since when a ping is unanswered (``None``: is not). ``hops`` are the
-    next hops that the owner uses it for.
+    next hops that the owner uses it for. ``vouched``: whether every name of its certificate counts.
     """
 
     peer: Peer
+    vouched = True
 
-    def __init__(self, owner: Owner, name: str, flow: int, limits: Limits, *, inbound: bool) -> None:
+    def __init__(
+        self, owner: Owner, name: str, flow: int, limits: Limits, vouching: Vouching, *, inbound: bool
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._owner = owner
         self._name, self._flow = name, flow
-        self._framer = StreamFramer(limits)
+        self._framer, self._vouching = StreamFramer(limits), vouching
         self._out: list[bytes] = []
         self._waiting = 0
         self._can_write = asyncio.Event()
@@ -71,7 +75,9 @@ class StreamConnection(asyncio.Protocol):
         remote = transport.get_extra_info("peername") or ("", 0)
         local = transport.get_extra_info("sockname") or ("", 0)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-        names = certificate_names(tls.getpeercert()) if tls is not None else frozenset()
+        claimed = certificate_names(tls.getpeercert()) if tls is not None else frozenset()
+        names = claimed if tls is None else self._vouching.names(tls, claimed)
+        self.vouched = names == claimed
         self.peer = Peer(self._name, remote[0], remote[1], self._flow, (local[0], local[1]), names)
         self._owner.opened(self)
 

@@ -24,6 +24,7 @@ from mcsec.net.sip.message import DEFAULT_LIMITS, Limits
 from mcsec.net.sip.peer import RELIABLE, Hop, Peer
 from mcsec.net.sip.streams import StreamConnection
 from mcsec.net.sip.udp import UdpSocket
+from mcsec.net.vouching import Vouching
 
 HopKey = tuple[str, str, int, str | None]
 
@@ -41,7 +42,8 @@ class TransportSettings:
     ``connect``: for opening a connection, TLS included. ``stalled``: how long one message may take to arrive.
     ``idle``: after which an unused connection is closed. ``ping``: between pings on connections that we opened
     (0: none), ``pong``: how long the answer may take. ``connections``: how many others may hold open with us.
-    ``names``: how long the addresses of a host name are remembered.
+    ``names``: how long the addresses of a host name are remembered. ``vouching``: which authorities are believed for
+    which names.
     """
 
     limits: Limits = field(default_factory=lambda: DEFAULT_LIMITS)
@@ -52,6 +54,7 @@ class TransportSettings:
     pong: float = 10.0
     connections: int = 20_000
     names: float = 30.0
+    vouching: Vouching = field(default_factory=Vouching)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,12 @@ class Transport:
         else:
             server = await self._loop.create_server(
                 lambda: StreamConnection(
-                    self, transport, next(self._flows), self._settings.limits, inbound=True
+                    self,
+                    transport,
+                    next(self._flows),
+                    self._settings.limits,
+                    self._settings.vouching,
+                    inbound=True,
                 ),
                 host,
                 port,
@@ -336,7 +344,12 @@ class Transport:
                 async with asyncio.timeout(self._settings.connect):
                     _, connection = await self._loop.create_connection(
                         lambda: StreamConnection(
-                            self, hop.transport, next(self._flows), self._settings.limits, inbound=False
+                            self,
+                            hop.transport,
+                            next(self._flows),
+                            self._settings.limits,
+                            self._settings.vouching,
+                            inbound=False,
                         ),
                         host,
                         hop.port,
@@ -345,6 +358,10 @@ class Transport:
                     )
             except (OSError, TimeoutError) as error:
                 reason = str(error) or type(error).__name__
+                continue
+            if not connection.vouched and (hop.name or hop.host).lower() not in connection.peer.names:
+                reason = "its certificate is of an authority that is not believed for this name"
+                connection.close()
                 continue
             self._name(connection, _key(hop.transport, hop.host, hop.port, hop.name or hop.host))
             return connection
