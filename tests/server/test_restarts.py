@@ -10,6 +10,7 @@ import pytest
 
 from mcsec.client.events import Affiliated, ProcedureFailed
 from mcsec.client.profile import Authorisation
+from mcsec.client.publishing import ServiceRefused
 from mcsec.ids import PurposeTag, Tmgi
 from mcsec.keys.events import KeyHeld
 from mcsec.keys.key import Scope
@@ -93,3 +94,20 @@ async def test_a_bearer_is_withdrawn_with_more_than_one_key(tmp_path: Path) -> N
     async with running(tmp_path) as again:
         states = [epoch.state for epoch in again.server.function.engine.keydown.msccks[str(tmgi)].epochs]
         assert states == [KeyState.REVOKED] * 2
+
+
+async def test_who_was_taken_off_a_group_is_not_back_after_a_restart(tmp_path: Path) -> None:
+    """On the word of the group's home domain, which says it once."""
+    async with running(tmp_path) as mcx:
+        await mcx.server.bar(ALICE, GROUP)
+    for said in (False, True):
+        async with running(tmp_path) as mcx, clients(mcx) as add:
+            assert mcx.server.function.may_join(ALICE, GROUP) is said
+            alice = add().client
+            if said:
+                await alice.log_on([GROUP])
+            else:
+                with pytest.raises(ServiceRefused):
+                    await alice.log_on([GROUP])
+                assert not mcx.server.function.users.members([GROUP])
+                await mcx.server.unbar(ALICE, GROUP)

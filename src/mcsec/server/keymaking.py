@@ -80,6 +80,23 @@ def revoke(function: Function, key_id: KeyId, reason: str, now: float) -> Done:
     return function.done(function.engine.revoke(key_id, reason, now))
 
 
+def bar(function: Function, user: str, group: str, now: float) -> Done:
+    """Take a user off a group of another domain, if it is in, and let it join no more."""
+    function.barred.add((user, group))
+    done = Done([], [server.bar(user, group)])
+    if user in function.users.members([group]):
+        done += remove(function, group, [user], now)
+    return done
+
+
+def unbar(function: Function, user: str, group: str) -> Done:
+    """Let a user join a group again."""
+    if (user, group) not in function.barred:
+        return Done()
+    function.barred.discard((user, group))
+    return Done([], [server.bar(user, group, joins=True)])
+
+
 def remove(function: Function, group: str, members: Collection[str], now: float) -> Done:
     """Take users off a group against their will: nothing is sent any more under a key that they hold (design 5.3).
 

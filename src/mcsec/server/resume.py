@@ -22,6 +22,7 @@ def resume(function: Function, state: ServerState, now: float) -> None:
         groups = frozenset(state.groups.get(stored.mc_service_id, ()))
         function.users.put(User(stored.mc_service_id, stored.impu, stored.client_id, stored.expires, groups))
     function.bearers.update({tmgi: Bearer.decode(description) for tmgi, description in state.bearers.items()})
+    function.barred.update(state.barred)
     engine.csks.held.update(state.csks)
     # How old they were, nobody wrote down: from now on they get older.
     engine.csks.since.update(dict.fromkeys(state.csks, now))

@@ -266,9 +266,11 @@ class McServer:
         """Take a user off a group of another domain, on that domain's word, and let it join no more until it is
         invited from there again.
         """
-        self.function.barred.add((user, group))
-        if user in self.function.users.members([group]):
-            await self.remove(group, [user])
+        await self.carry_out(keymaking.bar(self.function, user, group, self._clock()))
+
+    async def unbar(self, user: str, group: str) -> None:
+        """The home domain of a group invites a user again: it may join."""
+        await self.carry_out(keymaking.unbar(self.function, user, group))
 
     async def expel_revoked(self) -> None:
         """Log off whom the KMS revoked, and rekey at once what they held; looked at when the KMS says something new."""

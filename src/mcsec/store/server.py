@@ -21,6 +21,7 @@ from mcsec.keys.reservation import Block, Reserve, reserve
 from mcsec.store.group_commit import Write
 from mcsec.store.server_tables import (
     affiliations,
+    barred,
     bearers,
     csks,
     deliveries,
@@ -71,6 +72,10 @@ _MOVE_MARK = (
 )
 _ADD_AFFILIATION = upsert(affiliations).on_conflict_do_nothing()
 _ADD_LISTENER = upsert(listeners).on_conflict_do_nothing()
+_BAR = upsert(barred).on_conflict_do_nothing()
+_UNBAR = delete(barred).where(
+    barred.c.mc_service_id == bindparam("user"), barred.c.group_id == bindparam("group")
+)
 _ADD_RECORD = insert(provenance)
 _BY_USER = {
     table: delete(table).where(table.c.mc_service_id == bindparam("user"))
@@ -117,6 +122,13 @@ def affiliate(user: str, joined: Iterable[str], left: Iterable[str]) -> list[Wri
         *(Write(_LEAVE_GROUP, {"user": user, "group": group}) for group in sorted(left)),
         *(Write(_ADD_AFFILIATION, {"mc_service_id": user, "group_id": group}) for group in sorted(joined)),
     ]
+
+
+def bar(user: str, group: str, *, joins: bool = False) -> Write:
+    """A user is not to join a group any more; ``joins``: it may again."""
+    if joins:
+        return Write(_UNBAR, {"user": user, "group": group})
+    return Write(_BAR, {"mc_service_id": user, "group_id": group})
 
 
 def listening(user: str, tmgi: str, group: str, listens: bool) -> Write:

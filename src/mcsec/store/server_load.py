@@ -20,6 +20,7 @@ from mcsec.store.server import StoredUser, csk_place, key_place
 from mcsec.store.server_tables import (
     DeliveryState,
     affiliations,
+    barred,
     bearers,
     csks,
     deliveries,
@@ -33,7 +34,9 @@ from mcsec.store.wrapping import Wrapper
 
 @dataclass(slots=True)
 class ServerState:
-    """What was written down. ``groups`` by user; ``holders`` by key; ``listeners`` are (user, TMGI, group or "")."""
+    """What was written down. ``groups`` by user; ``holders`` by key; ``listeners`` are (user, TMGI, group or "");
+    ``barred`` are (user, group).
+    """
 
     users: list[StoredUser] = field(default_factory=list)
     csks: dict[str, Key] = field(default_factory=dict)
@@ -41,6 +44,7 @@ class ServerState:
     epochs: list[Epoch] = field(default_factory=list)
     holders: dict[KeyId, set[str]] = field(default_factory=dict)
     listeners: list[tuple[str, str, str]] = field(default_factory=list)
+    barred: set[tuple[str, str]] = field(default_factory=set)
     bearers: dict[str, str] = field(default_factory=dict)
     head: Head | None = None
 
@@ -72,6 +76,8 @@ async def load(database: Database) -> ServerState:
             state.holders.setdefault(KeyId(key_id), set()).add(user)
         for row in await connection.execute(select(listeners)):
             state.listeners.append((row.mc_service_id, row.tmgi, row.group_id))
+        for row in await connection.execute(select(barred)):
+            state.barred.add((row.mc_service_id, row.group_id))
         for row in await connection.execute(select(bearers)):
             state.bearers[row.tmgi] = row.description
         state.head = await _head(connection)

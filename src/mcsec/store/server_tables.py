@@ -93,6 +93,14 @@ listeners = Table(
     Column("group_id", Text, primary_key=True),
 )
 
+#: Users of ours whom the home domain of a group took off it; they do not join until it invites them again.
+barred = Table(
+    "mc_barred",
+    metadata,
+    Column("mc_service_id", Text, primary_key=True),
+    Column("group_id", Text, primary_key=True),
+)
+
 #: Bearers that are announced; ``description`` is JSON.
 bearers = Table(
     "mc_bearer",

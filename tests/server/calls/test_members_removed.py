@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mcsec.client.calls.events import CallEnded
 from mcsec.client.publishing import ServiceRefused
 from mcsec.keys.key import Scope
 from mcsec.server.calls import events
+from mcsec.store.server_load import load
 from support.call_domains import Domain, User, gmk_of, two_domains
 from support.call_waiting import everybody_in
 from support.calls import ANN, BOB, CEM, DAN, GROUP, group
@@ -46,6 +48,11 @@ def here(domain: Domain) -> list[str]:
     return [user for user in USERS if user.endswith(f"@{domain.name}")]
 
 
+async def written(domain: Domain, barred: set[tuple[str, str]]) -> bool:
+    """Whether the store says who does not join."""
+    return (await load(domain.server._database)).barred == barred
+
+
 async def test_a_member_that_another_domain_serves(tmp_path: Path) -> None:
     async with calling(tmp_path) as (a, b, users):
         gone = next(user for user in here(a) if user != BOB)
@@ -61,6 +68,7 @@ async def test_a_member_that_another_domain_serves(tmp_path: Path) -> None:
         (removed,) = a.of(events.MemberRemoved)
         assert (removed.user, removed.home) == (gone, "b.example")  # type: ignore[attr-defined]  # as above
         assert gone not in rotation.audience.members
+        await until(partial(written, a, {(gone, GROUP)}))
         with pytest.raises(ServiceRefused):
             await users[gone].client.log_on([GROUP])
         # The others go on.
@@ -81,6 +89,7 @@ async def test_whom_the_home_domain_invites_again_is_a_member_again(tmp_path: Pa
         await users[BOB].client.call(GROUP)
         await until(lambda: (gone, GROUP) not in a.server.function.barred)
         await users[gone].client.log_on([GROUP])
+        await until(partial(written, a, set()))
         await users[gone].client.call(GROUP)
         await until(lambda: gone in b.calls.focuses[GROUP].call.members)
 

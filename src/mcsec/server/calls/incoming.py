@@ -205,7 +205,7 @@ class Incoming:
                 f"{name} is not homed at {partner.domain}", code="call.peer", clause="TS 24.379 10.1.1.3.2"
             )
         # Whom the home domain invites is a member again, whatever it said before.
-        self._around.server.function.barred.discard((user, name))
+        await self._around.server.unbar(user, name)
         terms = bodies.read(body.needed(sdp.CONTENT_TYPE).content, group.rules)
         inviter = (
             body.info.calling_user_id if isinstance(body.info.calling_user_id, str) else partner.controlling
