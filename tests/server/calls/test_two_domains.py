@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcsec.client.audio import pcmu, speech
+from mcsec.client.calls.events import CallEnded
 from mcsec.client.publishing import ServiceRefused
 from mcsec.ids import PurposeTag
 from mcsec.server.calls import events
@@ -108,6 +109,9 @@ async def test_a_partner_that_is_gone_ends_the_call_for_our_users(tmp_path: Path
         await b.server.endpoint.close(grace=0)
         await until(lambda: not users[ANN].client.calls)
         assert a.of(events.ControllingLost)
+        # Her client is told that nobody ended it, so that it may call again.
+        (ended,) = users[ANN].of(CallEnded)
+        assert ended.reason == "they hung up: the controlling function is lost"  # type: ignore[attr-defined]  # of() gives the base class
         await until(lambda: not a.calls.servings)
 
 

@@ -86,8 +86,10 @@ class Rejoining:
         rng = random.Random()  # noqa: S311
         backoff = Backoff(rng, times.first, times.longest)
         await asyncio.sleep(rng.uniform(0.0, times.first) + (0.0 if lost.ours else times.first))
-        why = "the user is not in the group any more"
-        while self._wanted(group):
+        while True:
+            if not self._wanted(group):
+                why = "the user is not in the group any more"
+                break
             try:
                 if await self._is_in(self._calls.get(group) or await self._join(lost.wish), lost):
                     self._tell(CallRejoined(self._clock(), group, self._clock() - lost.since))
@@ -102,8 +104,6 @@ class Rejoining:
             if self._left(lost) <= 0:
                 break
             await asyncio.sleep(backoff.failed())
-            if not self._wanted(group):
-                why = "the user is not in the group any more"
         self._tell(CallNotRejoined(self._clock(), group, why))
 
     async def _is_in(self, call: McCall, lost: _Lost) -> bool:
